@@ -1,0 +1,5 @@
+-- Lua 5.4 everywhere; specs know busted's words.
+std = "lua54"
+max_line_length = 140
+files["tests"] = { std = "+busted" }
+files["lua/types"] = { ignore = { "212", "241", "311", "331" } } -- annotations only: names without use
