@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# fetch-duckdb.sh DEST: puts the pinned libduckdb.so into the folder DEST.
+# Ways, in this order: it is there already; $SM_DUCKDB_LIB names a copy; npm fetches the pinned package.
+# The checksum is that of the library itself, so it does not matter by which way the file came.
+set -euo pipefail
+
+package_version=1.5.5-r.5
+
+say() {
+	printf '%s\n' "fetch-duckdb: $*" >&2
+}
+
+fail() {
+	say "$1"
+	say "What to do: install npm (Debian, Ubuntu: apt-get install npm) and run this again,"
+	say "or get libduckdb.so of DuckDB ${package_version%%-*} for $(uname -m) yourself and set SM_DUCKDB_LIB=/path/to/libduckdb.so."
+	exit 1
+}
+
+# Sets package and sum for this machine.
+pins() {
+	case $(uname -m) in
+	x86_64 | amd64)
+		package=@duckdb/node-bindings-linux-x64
+		sum=fc23f12e376c47be520f75221288281906e7942e8fd6f6ce4849198ba60d0405
+		;;
+	aarch64 | arm64)
+		package=@duckdb/node-bindings-linux-arm64
+		sum=d00d007f3f7ca1f2896a5e4b89c2ce141bf0508506a9d6d56f9598b8e59d074e
+		;;
+	*) fail "no pinned library for the architecture $(uname -m)" ;;
+	esac
+}
+
+matches() {
+	[ "$(sha256sum "$1" | cut -d ' ' -f 1)" = "$sum" ]
+}
+
+# Through a temporary name, so that a program that starts meanwhile sees all of it or nothing.
+install_library() {
+	local partial
+	partial=$(mktemp "$destination/.libduckdb.XXXXXX")
+	cp "$1" "$partial"
+	chmod 0755 "$partial"
+	mv -f "$partial" "$destination/libduckdb.so"
+}
+
+take_given() {
+	[ -r "$SM_DUCKDB_LIB" ] || fail "SM_DUCKDB_LIB=$SM_DUCKDB_LIB cannot be read"
+	matches "$SM_DUCKDB_LIB" || say "note: $SM_DUCKDB_LIB is not the tested library (SHA-256 differs); using it as you asked"
+	[ "$SM_DUCKDB_LIB" -ef "$destination/libduckdb.so" ] || install_library "$SM_DUCKDB_LIB"
+}
+
+take_from_npm() {
+	local work=$1
+	say "fetching $package@$package_version with npm (24 MB)"
+	(cd "$work" && npm pack --silent "$package@$package_version" >/dev/null 2>npm.log) ||
+		fail "npm could not fetch $package@$package_version: $(tail -n 3 "$work/npm.log" | tr '\n' ' ')"
+	tar -xzf "$work"/*.tgz -C "$work" package/libduckdb.so || fail "the package holds no libduckdb.so"
+	matches "$work/package/libduckdb.so" || fail "the SHA-256 of the fetched library is not the pinned one; refusing it"
+	install_library "$work/package/libduckdb.so"
+}
+
+[ $# -eq 1 ] || {
+	say "usage: fetch-duckdb.sh DEST"
+	exit 2
+}
+destination=$1
+pins
+mkdir -p "$destination"
+if [ -f "$destination/libduckdb.so" ] && matches "$destination/libduckdb.so"; then
+	exit 0
+fi
+if [ -n "${SM_DUCKDB_LIB:-}" ]; then
+	take_given
+	exit 0
+fi
+command -v npm >/dev/null || fail "no libduckdb.so in $destination, and npm is not installed"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+take_from_npm "$work"
+say "installed $destination/libduckdb.so"
