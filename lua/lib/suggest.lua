@@ -7,10 +7,10 @@ local min = math.min
 local function distance(a, b, limit)
   local la, lb = #a, #b
   if math.abs(la - lb) > limit then return limit + 1 end
-  local before, previous, current = nil, {}, {}
+  local before, previous = nil, {}
   for j = 0, lb do previous[j] = j end
   for i = 1, la do
-    current = { [0] = i }
+    local current = { [0] = i }
     local best = i
     local ca = a:byte(i)
     for j = 1, lb do

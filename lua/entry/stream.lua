@@ -1,0 +1,76 @@
+-- Answers that are written as they come: server-sent events and downloads.
+local json = require "lib.json"
+local answer = require "entry.answer"
+
+local M = {}
+
+local KEEP_ALIVE_SECONDS <const> = 15
+local RETRY <const> = "retry: 2000\n\n"
+
+-- One event as text. Data that is not text is written as JSON; a text of several lines becomes several data lines.
+---@param event table  { id?, event?, data }
+---@return string
+function M.frame(event)
+  local lines = {}
+  if event.id ~= nil then lines[#lines + 1] = "id: " .. tostring(event.id):gsub("[\r\n%z]", " ") end
+  if event.event then lines[#lines + 1] = "event: " .. event.event:gsub("[\r\n]", " ") end
+  local data = event.data
+  if type(data) ~= "string" then data = json.encode(answer.public(data == nil and json.null or data)) end
+  for line in (data:gsub("\r\n?", "\n") .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = "data: " .. line end
+  lines[#lines + 1] = "\n"
+  return table.concat(lines, "\n")
+end
+
+local function write_events(next_events, write)
+  if not write(RETRY) then return end
+  while true do
+    local events = next_events(KEEP_ALIVE_SECONDS)
+    if not events then return end
+    local frames = {}
+    for i, event in ipairs(events) do frames[i] = M.frame(event) end
+    if not write(#frames > 0 and table.concat(frames) or ": keep-alive\n\n") then return end
+  end
+end
+
+---@param headers table
+---@param result table  { events = fun(wait_seconds): list? }
+---@return table answer
+function M.events(headers, result)
+  headers["Content-Type"] = "text/event-stream"
+  headers["Cache-Control"] = "no-store"
+  headers["X-Accel-Buffering"] = "no"
+  return { status = 200, headers = headers, streamed = true, body = function(write) write_events(result.events, write) end }
+end
+
+-- A header value for a file name: quoted text without quotes and controls, and the exact name in UTF-8 beside it.
+---@param name string
+---@return string
+function M.disposition(name)
+  local plain = name:gsub('[%c"\\\x80-\xff]', "_")
+  if plain == name then return ('attachment; filename="%s"'):format(plain) end
+  local exact = name:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end)
+  return ("attachment; filename=\"%s\"; filename*=UTF-8''%s"):format(plain, exact)
+end
+
+-- A reader that fails in the middle raises: the connection is cut, so nobody takes half a file for a whole one.
+local function write_chunks(first, read, write)
+  local chunk, err = first, nil
+  while chunk do
+    if not write(chunk) then return end
+    chunk, err = read()
+  end
+  if err then error(err, 0) end
+end
+
+---@param headers table
+---@param result table  { stream = fun(): string?, Error?, content_type, file_name? }
+---@return table answer
+function M.download(headers, result)
+  if result.file_name then headers["Content-Disposition"] = M.disposition(result.file_name) end
+  headers["Cache-Control"] = "no-store"
+  local first, err = result.stream()
+  if not first and err then error(err, 0) end
+  return { status = 200, headers = headers, streamed = true, body = function(write) write_chunks(first, result.stream, write) end }
+end
+
+return M
