@@ -1,0 +1,17 @@
+-- The dialect of Athena (Trino's SQL with Athena's DDL): parse, judge, translate to the engine.
+-- The parts are in lib/sql/; callers use this table only.
+
+local classify = require("lib.sql.classify")
+local guard = require("lib.sql.guard")
+local parser = require("lib.sql.parser")
+local types = require("lib.sql.parse.type")
+
+local M = {}
+
+M.parse = parser.statement
+M.parse_expression = parser.expression
+M.parse_type = types.parse
+M.classify = classify.classify
+M.guard = guard
+
+return M
