@@ -50,8 +50,12 @@ M.list = {
   -- now() -> seconds; today() -> "YYYY-MM-DD" (UTC); iso(t?) -> "YYYY-MM-DDTHH:MM:SSZ"
   clock = { "now", "today", "iso" },
 
-  -- uuid() -> text; token(bytes) -> url-safe text
-  ids = { "uuid", "token" },
+  -- uuid() -> text; token(bytes) -> url-safe text of fresh randomness; digest(text) -> 64 hex digits, the same for the same text
+  ids = { "uuid", "token", "digest" },
+
+  -- The SQL files. render(name, values, {offered=true}?) -> sql | nil, err    offered: values the file does not declare are left out
+  -- check() -> true | nil, err    reads every file; the error names each faulty one
+  statements = { "render", "check" },
 
   -- Work beside work, in the task that asks.
   -- parallel({fn, ...}, {limit=}?) -> {r1, r2, ..., n=} | nil, err      first failure cancels the rest
@@ -60,10 +64,11 @@ M.list = {
   -- sleep(seconds); remaining() -> seconds to the deadline | nil
   tasks = { "parallel", "watched", "sleep", "remaining" },
 
-  -- acquire{key, owner, ttl_seconds, cooldown_seconds?, token?} -> Lease
+  -- acquire{key, owner, ttl_seconds, cooldown_seconds?, ignore_cooldown?, token?} -> Lease
   --   | nil, err CooldownActive with details {retry_after_seconds, owner, token} of the holder
   --   refused while a lease lives or allow_after lies ahead; exactly one winner among simultaneous calls
-  -- renew(lease, ttl_seconds) -> Lease | nil, err Conflict when the lease was lost (another fence, or released)
+  -- renew(lease, ttl_seconds) -> Lease | nil, err Conflict when the lease was lost (another fence, or released);
+  --   a lease that ran out and that nobody took is renewed
   -- release(lease, {keep_cooldown=bool}?) -> true     false when it was no longer held; harmless twice
   -- read(key) -> {key, owner, fence, expires_at, allow_after, token} | nil
   lock = { "acquire", "renew", "release", "read" },
@@ -72,7 +77,7 @@ M.list = {
   --   same owner and key: the job made first; another request_hash under the same key: nil, err Conflict
   -- by_key(owner, key) -> Job | nil
   -- get(id) -> Job | nil, err NotFound; list{limit?, cursor?, state?} -> {items = Job[] newest first, next = cursor?}
-  -- update(id, changes, {expect_state = state | {states}}?) -> Job | nil, err Conflict   changes: state, error, task, lease, started_at, finished_at
+  -- update(id, changes, {expect_state = {states}?, fence?}?) -> Job | nil, err Conflict   changes: state, error, task, lease, started_at, finished_at
   -- step_started(id, name, fence?) -> Step | nil, err Conflict when a newer fence has written
   -- step_finished(id, name, {state, rows?, error?, warnings?}, fence?) -> Step
   -- reset_steps(id, names) -> Job         back to PENDING, for a retry
@@ -108,7 +113,8 @@ M.list = {
   -- wait(id, seconds) -> as get; cancel(id) -> true | nil, err
   -- results(id, {max_rows, token?}) -> {columns, column_types, rows_text = {JSON array texts}, next_token?, row_count}
   -- export{sql, database, parameters, caller, format="csv"|"ndjson"|"parquet"} -> reader() -> chunk | nil (end) | nil, err
-  -- run{sql, database?, parameters?, job_id?, token?} -> {rows = affected or returned, first = {texts of the first row}?, stats}
+  -- run{sql, database?, parameters?, job_id?, token?, caller?, purpose?} -> {id, rows = affected or returned,
+  --   first = {texts of the first row}?, stats} | nil, err QueryFailed/...
   --   start + wait, for pipeline steps; cancels the engine when its task is cancelled
   -- purge(older_than_seconds) -> count
   warehouse = { "start", "get", "wait", "results", "cancel", "export", "run", "purge" },
@@ -123,7 +129,8 @@ M.list = {
   catalog = { "databases", "tables", "table", "sample", "location", "register_partition" },
 
   -- versions(db, table) -> {{version, at, rows}} newest first
-  -- swap(db, table, staged_table) -> {version, rows}: the staged table's rows become the table's, in one commit; staged is gone
+  -- swap(db, table, staged_table) -> {version, rows}: the staged table's columns and rows become the table's, in one commit;
+  --   staged is gone; a table that does not exist yet comes to be
   -- undo(db, table) -> {version, rows} | nil, err NotFound/Conflict when there is no earlier version
   table_store = { "versions", "swap", "undo" },
 }

@@ -5,7 +5,7 @@ M.of = {
   BadJson = 400, BadRequest = 400, MissingParam = 400, BadParam = 400, BadS3Uri = 400, UnsafeSql = 400,
   SyntaxError = 400, NotSupported = 400, QueryFailed = 400, Usage = 400,
   Unauthorized = 401, Forbidden = 403, NotFound = 404, MethodNotAllowed = 405, NotAcceptable = 406,
-  Conflict = 409, QueryCancelled = 409, EmptyResult = 409, DataFolderBusy = 409,
+  Conflict = 409, QueryCancelled = 409, EmptyResult = 409, DataTestFailed = 409, DataFolderBusy = 409,
   PayloadTooLarge = 413, UnsupportedMediaType = 415, RangeNotSatisfiable = 416,
   CooldownActive = 429, TooManyRequests = 429,
   InternalError = 500, BadSetting = 500,

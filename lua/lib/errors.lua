@@ -35,6 +35,7 @@ M.codes = {
   TooManyRequests = { "Too many requests at once.", "Wait `retryAfterSeconds` and try again." },
   PayloadTooLarge = { "The request or a part of it is too large.", "The message names the limit." },
   EmptyResult = { "An empty result would have replaced a table that has rows.", "Send allowEmpty: true when that is meant." },
+  DataTestFailed = { "A data test stopped the refresh before the next layer.", "The message names test, table and count; mend the source and refresh again." },
   QueryFailed = { "The engine refused or failed the statement.", "The message is the engine's; mend the statement." },
   QueryCancelled = { "The query was cancelled.", "Start it again when that was not meant." },
   LimitExceeded = { "A limit of the host stopped the work.", "The message names the limit and its value." },

@@ -1,0 +1,108 @@
+-- The rules by which a job moves: what may start, what a failure does, how a job ends. Used by orchestrate and advance.
+local errors = require "lib.errors"
+local plan = require "domain.lakehouse.plan"
+local execute = require "domain.lakehouse.execute"
+
+local M = {}
+
+local OVER <const> = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
+
+---@param job Job
+---@return boolean
+function M.is_over(job) return OVER[job.state] == true end
+
+--- The name of the one-off subscription of a job.
+---@param job_id string
+---@return string
+function M.subscription(job_id) return "sewingmachine-dms-finished-" .. job_id end
+
+---@param job Job
+---@param name string
+---@return Step
+function M.step(job, name)
+  for _, step in ipairs(job.steps) do
+    if step.name == name then return step end
+  end
+  error("job " .. job.id .. " has no step '" .. name .. "'")
+end
+
+--- Ends a job: state, error, nothing left behind. Safe to repeat.
+---@param ports table   jobs, bus, lock, clock
+---@param job Job
+---@param state string
+---@param err Error?
+---@param options table?   {fence, free}: free gives the cooldown back too, for a refresh that never began
+function M.finish(ports, job, state, err, options)
+  options = options or {}
+  ports.bus.unsubscribe(M.subscription(job.id))
+  local changes = { state = state, finished_at = ports.clock.now() }
+  if err then changes.error = { code = err.code, message = err.message } end
+  local ended, problem = ports.jobs.update(job.id, changes, { expect_state = { "QUEUED", "RUNNING" }, fence = options.fence })
+  if job.lease then ports.lock.release(job.lease, { keep_cooldown = not options.free }) end
+  return ended, problem
+end
+
+-- One step from start to record. Its failure is an entry in the answer, so that its neighbours can end in peace.
+local function run_one(ports, work, step, fence)
+  local started, err = ports.jobs.step_started(work.job.id, step.name, fence)
+  if not started then return { err = err } end
+  local done, failure = execute.step(ports, work, started)
+  local record = done and { state = "SUCCEEDED", rows = done.rows, warnings = done.warnings }
+    or { state = "FAILED", error = { code = failure.code, message = failure.message }, warnings = failure.details and failure.details.warnings }
+  local recorded, problem = ports.jobs.step_finished(work.job.id, step.name, record, fence)
+  if not recorded then return { err = problem } end
+  return { err = failure and errors.wrap(failure, step.name) }
+end
+
+local function run_wave(ports, work, ready, fence)
+  local calls = {}
+  for i, step in ipairs(ready) do
+    calls[i] = function() return run_one(ports, work, step, fence) end
+  end
+  local results, err = ports.tasks.parallel(calls, { limit = work.parallel_steps })
+  if not results then return nil, err end
+  for i = 1, #ready do
+    if results[i].err then return nil, results[i].err end
+  end
+  return true
+end
+
+local function must_hand_over(ports, work)
+  local left = ports.tasks.remaining()
+  return left ~= nil and left < work.hand_over_seconds
+end
+
+--- Runs steps until the job is complete, one fails, or the time left calls for a fresh invocation.
+---@param ports table
+---@param work table    {job, pipeline, today, min_live_ratio, parallel_steps, hand_over_seconds}
+---@param fence integer
+---@return string|nil outcome "complete" | "hand over", Error?
+function M.run_steps(ports, work, fence)
+  while true do
+    local job, err = ports.jobs.get(work.job.id)
+    if not job then return nil, err end
+    if job.cancel_requested then return nil, errors.new("Cancelled", "the refresh was cancelled") end
+    local ready, complete = plan.ready(job.steps)
+    if complete then return "complete" end
+    if must_hand_over(ports, work) then return "hand over" end
+    local ok
+    ok, err = run_wave(ports, work, ready, fence)
+    if not ok then return nil, err end
+  end
+end
+
+--- Steps that were running when the job was cancelled or lost its runner are said to be so.
+---@param ports table
+---@param job_id string
+---@param fence integer
+---@param reason string
+function M.close_open_steps(ports, job_id, fence, reason)
+  local job = ports.jobs.get(job_id)
+  for _, step in ipairs(job and job.steps or {}) do
+    if step.state == "RUNNING" then
+      ports.jobs.step_finished(job_id, step.name, { state = "CANCELLED", error = { code = "Cancelled", message = reason } }, fence)
+    end
+  end
+end
+
+return M

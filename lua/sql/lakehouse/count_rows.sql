@@ -1,0 +1,3 @@
+-- How many rows a table holds.
+-- @param table qualified_name
+SELECT COUNT(*) AS rows_counted FROM {table} t

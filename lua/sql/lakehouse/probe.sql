@@ -1,0 +1,2 @@
+-- Asks the engine for a sign of life.
+SELECT 1 AS alive
