@@ -1,0 +1,39 @@
+#include "lua_libs.h"
+
+#include "task_inner.h"
+#include "vm.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+/* What a script can require, and who makes it; opened when first required. */
+static const luaL_Reg modules[] = {
+	{"sm.task_core", luaopen_sm_task_core},
+	{"sm.log", luaopen_sm_log},
+	{"sm.files", luaopen_sm_files},
+	{"sm.sqlite", luaopen_sm_sqlite},
+	{NULL, NULL},
+};
+
+static void forget(lua_State *L, const char *table, const char *const *names)
+{
+	lua_getglobal(L, table);
+	for (; *names != NULL; names++) {
+		lua_pushnil(L);
+		lua_setfield(L, -2, *names);
+	}
+	lua_pop(L, 1);
+}
+
+void sm_open_libs(lua_State *L)
+{
+	static const char *const os_names[] = {"execute", "exit", "setlocale", NULL};
+	static const char *const io_names[] = {"popen", NULL};
+	luaL_openlibs(L);
+	forget(L, "os", os_names);
+	forget(L, "io", io_names);
+	sm_open_coroutine(L);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+	luaL_setfuncs(L, modules, 0);
+	lua_pop(L, 1);
+}
