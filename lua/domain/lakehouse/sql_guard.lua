@@ -6,7 +6,13 @@ local M = {}
 -- Parsing costs time at load; it is fetched with the first statement.
 local function guard() return require "lib.sql.guard" end
 
-local function bare(sql) return (sql:gsub("[%s;]+$", "")) end
+-- The statement without what follows it: a closing semicolon, a comment, which would swallow the rest of a composition.
+local function bare(sql)
+  local tokens = require("lib.sql.lexer").scan(sql)
+  local last = #tokens
+  while tokens[last].kind == "end" or tokens[last].key == ";" do last = last - 1 end
+  return sql:sub(tokens[1].pos, tokens[last].stop)
+end
 
 --- Reading only: one SELECT, WITH, VALUES, TABLE, SHOW, DESCRIBE or EXPLAIN.
 ---@param sql string
@@ -23,8 +29,7 @@ end
 function M.select(sql)
   local tree, err = guard().select(sql)
   if not tree then return nil, err end
-  -- A comment at the end would swallow what follows in the composed statement: end it with a line break.
-  return template.checked(bare(sql) .. "\n")
+  return template.checked(bare(sql))
 end
 
 return M

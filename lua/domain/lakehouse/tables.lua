@@ -83,10 +83,11 @@ end
 --- The table a request wants to write, when it may.
 ---@param ports table
 ---@param pipeline Pipeline
----@param target table {db, table}
+---@param target table? {db, table}
 ---@return table|nil found    nil when it does not exist yet
 ---@return Error? err
 function M.find_target(ports, pipeline, target)
+  if not target then return nil, errors.new("BadRequest", "target must be an object with db and table") end
   for _, field in ipairs { "db", "table" } do
     local ok, err = check_name(target, field)
     if not ok then return nil, err end

@@ -19,7 +19,7 @@ M.input = shape.object {
   target = shape.object({
     db = shape.string { doc = "database", example = "gold" },
     table = shape.string { doc = "table", example = "visits_by_month" },
-  }, { code = "BadRequest" }),
+  }, { optional = true, doc = "required" }),
   sql = shape.string { min = 1, max = 262144, doc = "one query" },
   mode = shape.enum({ "append", "replace" }, { default = "append", fold_case = true }),
   properties = shape.map(shape.any {}, { optional = true, max = 20, doc = "properties of a replaced table" }),
@@ -81,11 +81,11 @@ local function replace(ports, input, ctx, select, found)
 end
 
 function M.run(ports, input, ctx)
-  local select, found, err
+  local found, err = tables.find_target(ports, ctx.pipeline, input.target)
+  if err then return nil, err end
+  local select
   select, err = guard.select(input.sql)
   if not select then return nil, err end
-  found, err = tables.find_target(ports, ctx.pipeline, input.target)
-  if err then return nil, err end
   if input.mode == "append" then return append(ports, input, ctx, select, found) end
   return replace(ports, input, ctx, select, found)
 end

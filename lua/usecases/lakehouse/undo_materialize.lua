@@ -15,7 +15,7 @@ M.input = shape.object {
   target = shape.object({
     db = shape.string { doc = "database" },
     table = shape.string { doc = "table" },
-  }, { code = "BadRequest" }),
+  }, { optional = true, doc = "required" }),
 }
 
 function M.run(ports, input, ctx)

@@ -10,10 +10,6 @@ local function call(name, ports, input, ctx)
   return uc.run(ports_list.only(ports, uc.ports), input, ctx or fakes.ctx())
 end
 
--- The guard needs the parser; these specs do not.
-local function without_parser()
-  package.loaded["lib.sql.guard"] = { select = function(sql) return { sql = sql } end, read_only = function() return {} end }
-end
 
 local function states(job)
   local list = {}
@@ -25,6 +21,8 @@ end
 local function healthy(overrides)
   local ports = fakes.ports(overrides)
   ports.warehouse.first.test_row_delta = { "10", "10" }
+  local render = ports.statements.render
+  ports.statements.render = function(name, values) return name:find("^gold_") and "SELECT 1 AS id" or render(name, values) end
   return ports
 end
 
@@ -41,10 +39,6 @@ local function loaded(ports)
 end
 
 describe("run", function()
-  local saved = package.loaded["lib.sql.guard"]
-  setup(without_parser)
-  teardown(function() package.loaded["lib.sql.guard"] = saved end)
-
   it("accepts, writes the job down and starts it in the background", function()
     local ports = fakes.ports()
     local answer, outcome = call("run", ports, { run = "2025-08-13" })
@@ -208,9 +202,6 @@ describe("orchestrate", function()
 end)
 
 describe("advance", function()
-  setup(without_parser)
-  teardown(function() package.loaded["lib.sql.guard"] = nil end)
-
   it("runs every step, records rows, and leaves no subscription and no lease", function()
     local ports = healthy()
     local job = loaded(ports)
