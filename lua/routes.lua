@@ -6,7 +6,7 @@
 -- Each field of `input` comes from one place: a name in the pattern's braces from the path; a name in `headers` from
 -- that header; `format` of a route with `accept` from the Accept header; all others from the query (GET, DELETE, HEAD)
 -- or the JSON body (POST). Names are snake_case in code, camelCase for callers; answers are turned into camelCase.
--- `ctx` is { request_id, caller, base_url? }.
+-- `ctx` is { request_id, caller, base_url?, settings }.
 --
 -- Results that are not plain tables:
 --   second result "accepted"                 the route answers 202 instead of its `status`

@@ -21,6 +21,7 @@ local JSON <const> = "application/json"
 ---@field use_case fun(name: string): table?, Error?   a loaded use case
 ---@field ports_of fun(use_case: table): table          the ports it declared
 ---@field authenticate fun(request: table): string?, Error?  -> caller id; nil: nobody has to prove anything
+---@field settings table?                               what use cases may read of the settings
 ---@field allowed_origin string[]
 ---@field max_body_bytes integer
 ---@field health_open boolean?
@@ -45,7 +46,7 @@ function M.new(options)
 end
 
 local function with_headers(base, request_id, content_type)
-  local headers = { ["Content-Type"] = content_type, ["X-Request-Id"] = request_id }
+  local headers = { ["Content-Type"] = content_type, ["X-Request-Id"] = request_id, ["X-Content-Type-Options"] = "nosniff" }
   for name, value in pairs(base) do headers[name] = value end
   return headers
 end
@@ -85,7 +86,6 @@ local function preflight(self, request, node)
   local route = node.methods.POST and node.methods.POST.route
   local headers = self.cors:preflight(request.headers.origin, node.cors_methods, route and self.extra[route])
   headers["X-Request-Id"] = request.request_id
-  headers["Content-Length"] = nil
   return { status = 200, headers = headers, body = "" }
 end
 
@@ -176,7 +176,7 @@ local function run_use_case(self, request, route, node, params, caller)
   if not use_case then return self:refuse(request, load_error, route, node) end
   local clean, err = input.gather(plan_of(self, route, use_case), route, request, params, self.max_body_bytes)
   if not clean then return self:refuse(request, err, route, node) end
-  local ctx = { request_id = request.request_id, caller = caller, base_url = request.base_url }
+  local ctx = { request_id = request.request_id, caller = caller, base_url = request.base_url, settings = self.settings }
   local result, outcome = use_case.run(self.ports_of(use_case), clean, ctx)
   return finish(self, request, route, node, result, outcome, use_case.output)
 end
