@@ -175,6 +175,7 @@ enum sm_status sm_answer_write(struct sm_request *request, const void *bytes, si
 		return SM_INVALID;
 	if (len == 0)
 		return SM_OK;
+	server_compact(&request->queue, &request->queue_sent);
 	if (sm_buf_add(&request->queue, bytes, len) != SM_OK)
 		return SM_NOMEM;
 	if (request->state == REQUEST_QUEUED)

@@ -357,6 +357,15 @@ static enum MHD_Result collect_body(struct sm_request *request, const char *byte
 	return refuse_too_large(request, false);
 }
 
+void server_compact(struct sm_buf *buf, size_t *taken)
+{
+	if (*taken < SERVER_QUEUE_HIGH)
+		return;
+	memmove(buf->data, buf->data + *taken, buf->len - *taken);
+	buf->len -= *taken;
+	*taken = 0;
+}
+
 static void tell_data(struct sm_request *request)
 {
 	struct sm_server *server = request->server;
@@ -377,7 +386,8 @@ static enum MHD_Result stream_body(struct sm_request *request, const char *bytes
 	request->body_seen += *size;
 	if (request->body_seen > request->server->config.max_body_bytes)
 		request->body_over = true;
-	else if (sm_buf_add(&request->body, bytes, *size) != SM_OK)
+	server_compact(&request->body, &request->body_taken);
+	if (!request->body_over && sm_buf_add(&request->body, bytes, *size) != SM_OK)
 		return MHD_NO;
 	*size = 0;
 	request->conn->since_ns = sm_clock_mono_ns();
