@@ -1,0 +1,184 @@
+#include "datetime.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define DAY_SECONDS 86400
+#define SECOND_US 1000000
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+static bool is_leap(int year)
+{
+	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static int days_in_month(int year, int month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	return month == 2 && is_leap(year) ? 29 : days[month - 1];
+}
+
+/* Days from 0001-01-01 to the first of January of year. */
+static int64_t days_before_year(int year)
+{
+	int64_t y = year - 1;
+	return y * 365 + y / 4 - y / 100 + y / 400;
+}
+
+#define DAYS_BEFORE_1970 719162
+
+static int64_t days_of(int year, int month, int day)
+{
+	int64_t days = days_before_year(year) + day - 1 - DAYS_BEFORE_1970;
+	for (int m = 1; m < month; m++)
+		days += days_in_month(year, m);
+	return days;
+}
+
+struct date {
+	int year, month, day;
+};
+
+static struct date date_of(int64_t days)
+{
+	int64_t since = days + DAYS_BEFORE_1970;
+	/* Never too late, and at most one year too early: 400 years are 146097 days. */
+	struct date date = {(int)(since * 400 / 146097) + 1, 1, 1};
+	while (days_before_year(date.year) > since)
+		date.year--;
+	while (days_before_year(date.year + 1) <= since)
+		date.year++;
+	since -= days_before_year(date.year);
+	while (since >= days_in_month(date.year, date.month))
+		since -= days_in_month(date.year, date.month++);
+	date.day += (int)since;
+	return date;
+}
+
+int sm_datetime_format_date(int64_t us, char out[SM_DATETIME_SIZE])
+{
+	struct date date = date_of(floor_div(us, (int64_t)DAY_SECONDS * SECOND_US));
+	return snprintf(out, SM_DATETIME_SIZE, "%04d-%02d-%02d", date.year, date.month, date.day);
+}
+
+int sm_datetime_format(int64_t us, int digits, char out[SM_DATETIME_SIZE])
+{
+	int64_t seconds = floor_div(us, SECOND_US);
+	int fraction = (int)(us - seconds * SECOND_US);
+	int clock = (int)(seconds - floor_div(seconds, DAY_SECONDS) * DAY_SECONDS);
+	int len = sm_datetime_format_date(us, out);
+	len += snprintf(out + len, SM_DATETIME_SIZE - (size_t)len, "T%02d:%02d:%02d", clock / 3600, clock / 60 % 60, clock % 60);
+	for (int i = digits; i < 6; i++)
+		fraction /= 10;
+	if (digits > 0)
+		len += snprintf(out + len, SM_DATETIME_SIZE - (size_t)len, ".%0*d", digits, fraction);
+	return len + snprintf(out + len, SM_DATETIME_SIZE - (size_t)len, "Z");
+}
+
+/* ---- reading ---- */
+
+struct reader {
+	const char *at, *end;
+};
+
+/* Exactly count digits; -1 otherwise. */
+static int read_digits(struct reader *r, int count)
+{
+	int value = 0;
+	for (; count > 0; count--, r->at++) {
+		if (r->at == r->end || *r->at < '0' || *r->at > '9')
+			return -1;
+		value = value * 10 + (*r->at - '0');
+	}
+	return value;
+}
+
+static bool read_char(struct reader *r, char c)
+{
+	if (r->at == r->end || *r->at != c)
+		return false;
+	r->at++;
+	return true;
+}
+
+static bool read_date(struct reader *r, int64_t *days)
+{
+	int year = read_digits(r, 4);
+	bool dashes = read_char(r, '-');
+	int month = dashes ? read_digits(r, 2) : -1;
+	dashes = dashes && read_char(r, '-');
+	int day = dashes ? read_digits(r, 2) : -1;
+	if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
+		return false;
+	*days = days_of(year, month, day);
+	return true;
+}
+
+/* ".123": microseconds; digits beyond the sixth are read and dropped. */
+static bool read_fraction(struct reader *r, int64_t *us)
+{
+	int64_t unit = SECOND_US;
+	const char *first = r->at;
+	for (; r->at < r->end && *r->at >= '0' && *r->at <= '9'; r->at++) {
+		unit /= 10;
+		*us += unit * (*r->at - '0');
+	}
+	return r->at > first;
+}
+
+static bool read_clock(struct reader *r, int64_t *us)
+{
+	int hour = read_digits(r, 2), minute, second = 0;
+	if (hour < 0 || hour > 23 || !read_char(r, ':'))
+		return false;
+	minute = read_digits(r, 2);
+	if (minute < 0 || minute > 59)
+		return false;
+	*us = 0;
+	if (read_char(r, ':')) {
+		second = read_digits(r, 2);
+		if (second < 0 || second > 59)
+			return false;
+		if (read_char(r, '.') && !read_fraction(r, us))
+			return false;
+	}
+	*us += (int64_t)(hour * 3600 + minute * 60 + second) * SECOND_US;
+	return true;
+}
+
+/* Sets the seconds east of UTC; at the end of the text there is no zone, which means UTC. */
+static bool read_zone(struct reader *r, int *seconds)
+{
+	*seconds = 0;
+	if (r->at == r->end || read_char(r, 'Z'))
+		return true;
+	int sign = read_char(r, '+') ? 1 : read_char(r, '-') ? -1 : 0;
+	int hour = sign != 0 ? read_digits(r, 2) : -1, minute = 0;
+	if (r->at < r->end) {
+		read_char(r, ':');
+		minute = read_digits(r, 2);
+	}
+	if (hour < 0 || hour > 23 || minute < 0 || minute > 59)
+		return false;
+	*seconds = sign * (hour * 3600 + minute * 60);
+	return true;
+}
+
+enum sm_status sm_datetime_parse(const char *text, size_t len, int64_t *us, struct sm_error *err)
+{
+	struct reader r = {text, text + len};
+	int64_t days, clock = 0;
+	int zone = 0;
+	int shown = len < 40 ? (int)len : 40;
+	bool good = read_date(&r, &days);
+	if (good && r.at < r.end)
+		good = (read_char(&r, 'T') || read_char(&r, ' ')) && read_clock(&r, &clock) && read_zone(&r, &zone);
+	if (!good || r.at != r.end)
+		return sm_fail(err, SM_INVALID, "\"%.*s\" is no ISO 8601 time such as 2026-11-21T09:00:00Z", shown, text);
+	*us = (days * DAY_SECONDS - zone) * SECOND_US + clock;
+	return SM_OK;
+}
