@@ -5,14 +5,14 @@
  * object: decoded lists carry a mark, json.array makes one, and only an empty table without mark is {}. Input is RFC
  * 8259 and UTF-8, nothing more; its nesting is at most 512 levels unless opts.max_depth says otherwise.
  */
+#include "lua_libs.h"
+
 #include <lauxlib.h>
-#include <lua.h>
 
 /* Names shared with the patched lua-cjson. */
 #define ARRAY_MARK "cjson.array"
 #define RAW_TYPE "cjson.raw"
 
-int luaopen_cjson_safe(lua_State *L);
 
 /*
  * array(t?) -> t, marked as a list: [] when empty. Without t a new one.

@@ -13,6 +13,11 @@ static const luaL_Reg modules[] = {
 	{"sm.files", luaopen_sm_files},
 	{"sm.server", luaopen_sm_server},
 	{"sm.sqlite", luaopen_sm_sqlite},
+	{"sm.json", luaopen_sm_json},
+	{"sm.crypto", luaopen_sm_crypto},
+	{"sm.time", luaopen_sm_time},
+	{"cjson", luaopen_cjson},
+	{"cjson.safe", luaopen_cjson_safe},
 	{NULL, NULL},
 };
 

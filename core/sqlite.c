@@ -12,7 +12,7 @@
 struct cached {
 	char *sql;
 	size_t len;
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	uint64_t used;
 };
 
@@ -415,7 +415,7 @@ enum sm_status sm_sqlite_run(struct sm_sqlite *db, const char *sql, size_t len, 
                              size_t count, size_t max_rows, struct sm_sql_result *result, struct sm_error *err)
 {
 	struct sm_error inner;
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum sm_status status = prepare(db, sql, len, &stmt, err);
 	if (status != SM_OK)
 		return status;
