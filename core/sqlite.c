@@ -12,7 +12,7 @@
 struct cached {
 	char *sql;
 	size_t len;
-	sqlite3_stmt *stmt = NULL;
+	sqlite3_stmt *stmt;
 	uint64_t used;
 };
 
