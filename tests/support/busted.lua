@@ -1,5 +1,5 @@
 -- Runs busted inside the host (`sewing --busted ARGS`), so that specs can use sm.* and every wait works inside `it`.
-package.path = package.path .. ";./?.lua;/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua"
+package.path = package.path .. ";./?.lua;/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua;./tests/support/?.lua"
 package.cpath = "/usr/lib/x86_64-linux-gnu/lua/5.4/?.so;/usr/lib/aarch64-linux-gnu/lua/5.4/?.so;/usr/lib/lua/5.4/?.so"
 local task = require "sm.task"
 

@@ -1,16 +1,16 @@
 local commands = require "cli.commands"
 local errors = require "lib.errors"
 local fake_console = require "fake_console"
-local main = require "cli.main"
+local dispatch = require "cli.dispatch"
 
 local function run(...)
   local console = fake_console.new()
-  return main.run(console, { ... }), console.stdout, console.stderr
+  return dispatch.run(console, { ... }), console.stdout, console.stderr
 end
 
 local function count_lines(s) return select(2, s:gsub("\n", "")) end
 
-describe("cli.main", function()
+describe("cli.dispatch", function()
   it("shows the overview without arguments", function()
     local code, out = run()
     assert.are.equal(0, code)
@@ -75,7 +75,7 @@ describe("cli.main", function()
 
   it("tells an error on standard error and ends with its code", function()
     local console = fake_console.new()
-    assert.are.equal(3, main.report(console, errors.new("NotFound", "no table 'x'")))
+    assert.are.equal(3, dispatch.report(console, errors.new("NotFound", "no table 'x'")))
     assert.are.equal("", console.stdout)
     assert.matches("no table 'x'", console.stderr, 1, true)
   end)
