@@ -420,7 +420,8 @@ static void put_row(struct out *o, struct sm_render *render, uint64_t row)
 {
 	for (size_t i = 0; i < render->count; i++) {
 		const struct column *column = &render->columns[i];
-		put_bytes(o, column->prefix, column->prefix_len);
+		if (column->prefix_len > 0)
+			put_bytes(o, column->prefix, column->prefix_len);
 		if (!sm_view_is_null(column->view, row))
 			column->write(o, render, column, row);
 		else if (render->format != SM_FORMAT_CSV)
