@@ -72,10 +72,10 @@ static bool program_directory(char *out, size_t size)
 	return true;
 }
 
-/* Beside an installed program (bin/../lib) and beside a built one (build/dev/sewing, build/lib). */
+/* Near an installed program (bin/../lib), a built one (build/dev/sewing, build/lib) and a built test (build/dev/tests). */
 static enum sm_status open_beside_program(struct sm_error *err)
 {
-	static const char *const places[] = {"../lib/" LIBRARY, "lib/" LIBRARY, "../build/lib/" LIBRARY};
+	static const char *const places[] = {"../lib/" LIBRARY, "../../lib/" LIBRARY, "lib/" LIBRARY, "../build/lib/" LIBRARY};
 	char directory[PATH_MAX], path[PATH_MAX + 32];
 
 	if (!program_directory(directory, sizeof directory))

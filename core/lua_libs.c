@@ -10,6 +10,7 @@
 static const luaL_Reg modules[] = {
 	{"sm.task_core", luaopen_sm_task_core},
 	{"sm.log", luaopen_sm_log},
+	{"sm.duckdb", luaopen_sm_duckdb},
 	{"sm.files", luaopen_sm_files},
 	{"sm.server", luaopen_sm_server},
 	{"sm.sqlite", luaopen_sm_sqlite},
