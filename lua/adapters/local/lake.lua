@@ -1,0 +1,84 @@
+-- The lake of one data folder: its catalog, its tables, its engine. The adapters catalog, warehouse and table_store are
+-- three views of it.
+local engine = require "adapters.local.engine"
+local errors = require "lib.errors"
+local files = require "sm.files"
+local sql_catalog = require "adapters.local.iceberg.sql_catalog"
+local sqlite = require "sm.sqlite"
+local store = require "adapters.local.iceberg.store"
+local time = require "sm.time"
+
+local M = {}
+
+---@class Lake
+---@field data string        absolute path of the data folder
+---@field root string        the tables' folder in it
+---@field engine table
+---@field catalog table      the SQL catalog
+---@field store table        tables on disk
+---@field now fun(): number
+
+---@param options {data: string, source: string?, now: fun(): number?, engine: {library: string?, threads: integer?, memory_bytes: integer?}?}
+---@return Lake|nil lake, Error? err
+function M.open(options)
+  local now, settings = options.now or time.now, options.engine or {}
+  for _, folder in ipairs { "lake", "results", "tmp" } do
+    local ok, message, code = files.mkdir(options.data .. "/" .. folder)
+    if not ok then return nil, errors.from(message, code, "data folder") end
+  end
+  local data = files.realpath(options.data)
+  local db, message, code = sqlite.open(data .. "/catalog.sqlite", {})
+  if not db then return nil, errors.from(message, code, "catalog") end
+  local catalog, err = sql_catalog.open(db)
+  if not catalog then return nil, err end
+  local lake = { data = data, root = data .. "/lake", now = now, catalog = catalog }
+  lake.store = store.new { root = lake.root, catalog = catalog, now = now }
+  local folders = { data }
+  if options.source then folders[2] = files.realpath(options.source) or options.source end
+  lake.engine = engine.new {
+    library = settings.library, threads = settings.threads, memory_bytes = settings.memory_bytes or 1 << 30, temp_dir = data .. "/tmp", folders = folders,
+  }
+  lake.store:remove_dropped()
+  return lake
+end
+
+-- Where a table's files belong when nobody says otherwise; a folder that is still there from a dropped table that is
+-- being read gets a neighbour.
+---@param lake Lake
+---@return string uri
+function M.location(lake, database, name)
+  return M.free_location(lake, ("file://%s/%s/%s"):format(lake.root, database, name))
+end
+
+---@param wanted string  URI
+---@return string uri    the same, or with a number behind when files lie there
+function M.free_location(lake, wanted)
+  local candidate, n = wanted, 1
+  while files.exists(store.path(candidate)) or lake.catalog:owns_location(candidate) do
+    n = n + 1
+    candidate = wanted .. "-" .. n
+  end
+  return candidate
+end
+
+-- A location somebody wrote into a statement -> URI below the lake, or a refusal. s3://bucket/key means a folder here
+-- that keeps the name, so that a statement for the cloud runs unchanged.
+---@return string|nil uri, Error? err
+function M.location_given(lake, text)
+  local path = text:gsub("/+$", "")
+  local bucket_key = path:match("^s3a?://(.+)$")
+  if bucket_key then path = lake.root .. "/s3/" .. bucket_key
+  else path = store.path(path) end
+  if path:sub(1, #lake.root + 1) ~= lake.root .. "/" or path:find("/%.%.?/") or path:find("/%.%.?$") or path:find("[%z\1-\31]") then
+    return nil, errors.new("BadParam", ("location '%s' is not below the lake (%s)"):format(text, store.uri(lake.root)))
+  end
+  return store.uri(path)
+end
+
+---@param lake Lake
+function M.close(lake)
+  lake.engine:close()
+  lake.catalog:close()
+end
+
+return M
