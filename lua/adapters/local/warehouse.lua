@@ -1,0 +1,381 @@
+-- Port warehouse on this machine: statements with ids, states and kept results, as Athena has them.
+-- A statement runs in a task of its own; a few at a time, the others wait in the order they came.
+local crypto = require "sm.crypto"
+local errors = require "lib.errors"
+local executions = require "adapters.local.warehouse.executions"
+local files = require "sm.files"
+local results = require "adapters.local.warehouse.results"
+local runner = require "adapters.local.warehouse.run"
+local task = require "sm.task"
+local types = require "adapters.local.iceberg.types"
+
+local M = {}
+
+local RUNNING_AT_A_TIME <const> = 4
+local MAX_ROWS <const> = 100000000
+local PAGE_ROWS <const> = 1000
+local EXPORT_CHUNK <const> = 1 << 20
+local OVER <const> = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
+
+local Warehouse = {}
+Warehouse.__index = Warehouse
+
+-- Records -----------------------------------------------------------------------------------------------------------
+
+local function view(e)
+  return {
+    id = e.id, state = e.state, kind = e.kind, caller = e.caller, submitted_at = e.submitted_at, finished_at = e.finished_at,
+    stats = { scanned_bytes = e.stats.scanned_bytes, execution_ms = e.stats.execution_ms, rows = e.stats.rows, bytes = e.stats.bytes },
+    first = e.first, error = e.error,
+  }
+end
+
+local function from_row(row)
+  local e = { id = row.id, state = row.state, kind = row.kind, caller = row.caller, submitted_at = row.submitted_at, finished_at = row.finished_at,
+    columns = row.columns, first = row.first, token_hash = row.token_hash,
+    stats = { scanned_bytes = row.scanned_bytes, execution_ms = row.execution_ms, rows = row.rows, bytes = row.bytes } }
+  if row.error then e.error = errors.new(errors.codes[row.error.code] and row.error.code or "QueryFailed", row.error.message, row.error.details) end
+  return e
+end
+
+local function unknown(id) return errors.new("NotFound", ("there is no query '%s'"):format(tostring(id))) end
+
+-- caller nil: asked from inside. Somebody else's execution looks like none.
+function Warehouse:find(id, caller)
+  local e = self.live[id]
+  if not e then
+    local row = type(id) == "string" and self.executions:get(id)
+    if not row then return nil, unknown(id) end
+    e = from_row(row)
+  end
+  if caller and e.caller ~= caller then return nil, unknown(id) end
+  return e
+end
+
+-- Running -----------------------------------------------------------------------------------------------------------
+
+local function wake(e)
+  for _, queue in ipairs(e.waiters) do queue:push(true) end
+  e.waiters = {}
+end
+
+function Warehouse:finish(e, state, done, err)
+  if OVER[e.state] then return end
+  e.state, e.finished_at, e.error = state, self.now(), err
+  e.stats.execution_ms = e.started_at and math.floor((e.finished_at - e.started_at) * 1000 + 0.5) or 0
+  if done then e.stats.rows, e.stats.bytes, e.columns, e.first = done.rows, done.bytes, done.columns, done.first end
+  self.executions:finished(e)
+  self.live[e.id] = nil
+  wake(e)
+end
+
+-- The statement itself; raises nothing, so that a record always gets an end.
+local function work(self, e)
+  e.state, e.started_at = "RUNNING", self.now()
+  self.executions:started(e.id, e.started_at)
+  local run = runner.prepare(self.lake, e.request, e.tree, e.class, e.held)
+  local resolver <close> = run.resolver
+  local con <close> = setmetatable({}, { __close = function()
+    if e.held.con then e.held.con:close() end
+  end })
+  local done, err = runner.execute(run, results.path(self.folder, e.id))
+  e.stats.scanned_bytes = resolver.bytes
+  return done, err
+end
+
+local function run_to_end(self, e)
+  local slot <close> = setmetatable({}, { __close = function()
+    if e.has_slot then self.slots:release() end
+    -- Whatever ended this task early: the record must not stay open.
+    if not OVER[e.state] then self:finish(e, "FAILED", nil, errors.new("Cancelled", "the statement was stopped before its end")) end
+  end })
+  self.slots:acquire()
+  e.has_slot = true
+  if e.held.stopped then return self:finish(e, "CANCELLED") end
+  local ok, done, err = xpcall(work, debug.traceback, self, e)
+  if not ok then
+    err, done = errors.new("InternalError", tostring(done)), nil
+  end
+  if done then return self:finish(e, "SUCCEEDED", done) end
+  if e.held.stopped or err.code == "QueryCancelled" then return self:finish(e, "CANCELLED", nil, errors.new("QueryCancelled", "the query was cancelled")) end
+  self:finish(e, "FAILED", nil, err)
+end
+
+local function same_text(e, hash, token)
+  if e.token_hash == hash then return true end
+  return nil, errors.new("Conflict", ("the token '%s' was used for another statement"):format(token))
+end
+
+-- The execution a token already stands for.
+function Warehouse:repeated(request, hash)
+  for _, e in pairs(self.live) do
+    if e.caller == request.caller and e.request.token == request.token then return e, same_text(e, hash, request.token) end
+  end
+  local row = self.executions:by_token(request.caller, request.token)
+  if not row then return nil end
+  local e = from_row(row)
+  return e, same_text(e, hash, request.token)
+end
+
+local function new_execution(self, request, tree, class, hash)
+  return {
+    id = crypto.uuid(), caller = request.caller, purpose = request.purpose, token = request.token, token_hash = hash, job_id = request.job_id, kind = class.kind,
+    sql = request.sql, state = "QUEUED", submitted_at = self.now(), stats = {}, waiters = {}, held = {}, request = request, tree = tree, class = class,
+  }
+end
+
+local function filled(self, request)
+  local out = {}
+  for key, value in pairs(request) do out[key] = value end
+  out.caller, out.purpose = request.caller or "internal", request.purpose or "query"
+  if out.purpose == "query" then
+    out.max_rows, out.max_bytes, out.max_scanned_bytes = request.max_rows or self.max_rows, request.max_bytes or self.max_bytes, self.max_scanned_bytes
+  end
+  out.database = request.database ~= "" and request.database or nil
+  return out
+end
+
+-- Records a statement, or finds the one its token stands for. Nothing runs yet.
+function Warehouse:enter(request)
+  local tree, class = runner.parse(request.sql, request.purpose)
+  if not tree then return nil, class end
+  local hash = request.token and executions.token_hash(request)
+  local e, ok, err
+  if request.token then
+    e, ok, err = self:repeated(request, hash)
+    if err then return nil, err end
+    local again = e and e.state == "FAILED" and e.error and e.error.details and e.error.details.retryable
+    if e and not again then return e, false end
+    if e then
+      local id = e.id
+      e = new_execution(self, request, tree, class, hash)
+      e.id = id
+      self.live[id] = e
+      ok, err = self.executions:requeue(id, e.submitted_at)
+      if not ok then return nil, err end
+      return e, true
+    end
+  end
+  e = new_execution(self, request, tree, class, hash)
+  self.live[e.id] = e
+  ok, err = self.executions:insert(e)
+  if ok then return e, true end
+  self.live[e.id] = nil
+  if ok == nil then return nil, err end
+  return self:enter(request)
+end
+
+function Warehouse:start(request)
+  local e, new = self:enter(filled(self, request))
+  if not e then return nil, new end
+  if new then task.spawn_with({ name = "query " .. e.id, detached = true }, run_to_end, self, e) end
+  return { id = e.id, state = e.state }
+end
+
+function Warehouse:wait(id, seconds, caller)
+  local e, err = self:find(id, caller)
+  if not e then return nil, err end
+  if OVER[e.state] or seconds <= 0 then return view(e) end
+  local queue = task.queue()
+  e.waiters[#e.waiters + 1] = queue
+  queue:pop(seconds)
+  return view(e)
+end
+
+-- Stops a statement. One that is over stays as it is; one that is committing may still succeed.
+function Warehouse:cancel(id, caller)
+  local e, err = self:find(id, caller)
+  if not e then return nil, err end
+  if OVER[e.state] or not e.held then return true end
+  e.held.stopped = true
+  if e.state == "QUEUED" then self:finish(e, "CANCELLED", nil, errors.new("QueryCancelled", "the query was cancelled"))
+  elseif e.held.con then e.held.con:cancel() end
+  return true
+end
+
+-- Start and wait in the caller's own task: when that is cancelled, so is the engine.
+function Warehouse:run(request)
+  local asked = filled(self, request)
+  if not request.purpose then asked.purpose = "pipeline" end
+  local e, new = self:enter(asked)
+  if not e then return nil, new end
+  if new then
+    local guard <close> = setmetatable({}, { __close = function()
+      if not OVER[e.state] then self:cancel(e.id) end
+    end })
+    run_to_end(self, e)
+  end
+  while not OVER[e.state] do
+    local seen, err = self:wait(e.id, 60)
+    if not seen then return nil, err end
+    if OVER[seen.state] then e = assert(self:find(e.id)) end
+  end
+  if e.state ~= "SUCCEEDED" then return nil, e.error or errors.new("QueryCancelled", "the query was cancelled") end
+  return { id = e.id, rows = e.stats.rows, first = e.first, stats = view(e).stats }
+end
+
+-- Results -------------------------------------------------------------------------------------------------------------
+
+local function not_ready(e)
+  if e.state == "FAILED" or e.state == "CANCELLED" then
+    return e.error or errors.new("QueryCancelled", "the query was cancelled")
+  end
+  return errors.new("Conflict", ("the query has not ended yet (%s)"):format(e.state), { state = e.state })
+end
+
+local function plain(columns, key)
+  local list = {}
+  for i, c in ipairs(columns or {}) do list[i] = c[key] end
+  return list
+end
+
+function Warehouse:results(id, options, caller)
+  options = options or {}
+  local e, err = self:find(id, caller or options.caller)
+  if not e then return nil, err end
+  if e.state ~= "SUCCEEDED" then return nil, not_ready(e) end
+  local page = { columns = plain(e.columns, "name"), column_types = plain(e.columns, "type"), rows_text = {}, row_count = e.stats.rows }
+  local offset = 0
+  if options.token then
+    offset = self.executions:page_offset(id, options.token)
+    if not offset then return nil, errors.new("BadParam", "Malformed nextPageToken: it does not belong to this query") end
+  end
+  if not e.columns then return page end
+  local lines, next_offset = results.read(results.path(self.folder, id), offset, options.max_rows or PAGE_ROWS)
+  if not lines then return nil, next_offset end
+  page.rows_text = lines
+  if next_offset < e.stats.bytes then page.next_token = self.executions:page_token(id, next_offset) end
+  return page
+end
+
+-- Export ----------------------------------------------------------------------------------------------------------------
+
+-- A whole result as text straight from the engine: it works only as fast as the reader takes.
+local function text_reader(run, format, close)
+  local cursor, err = runner.open_query(run)
+  if not cursor then return nil, err end
+  local header = format == "csv" and cursor:header("csv") or nil
+  return function()
+    if header and header ~= "" then
+      local text = header
+      header = nil
+      return text
+    end
+    local text, problem = cursor:render(format, EXPORT_CHUNK)
+    if text then return text end
+    cursor:close()
+    close()
+    return nil, problem
+  end
+end
+
+-- Parquet has its index at the end, so it is made whole in a file that is gone once it is open for reading.
+local function parquet_reader(self, run, close)
+  local sql = require "lib.sql"
+  local query, err = sql.translate.query(run.tree, run.resolver:context(run.parameters))
+  if not query then return nil, err end
+  local con
+  con, err = run.connection()
+  if not con then return nil, err end
+  local path = ("%s/tmp/%s.parquet"):format(self.lake.data, crypto.uuid())
+  local ok
+  ok, err = con:exec(("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd)"):format(query.sql, types.literal(path)))
+  if not ok then
+    files.remove(path)
+    return nil, err
+  end
+  local file, message, code = files.open(path, "r")
+  files.remove(path)
+  if not file then return nil, errors.from(message, code, "export") end
+  return function()
+    local text, problem, status = file:read(EXPORT_CHUNK)
+    if text and #text > 0 then return text end
+    file:close()
+    close()
+    return nil, problem and errors.from(problem, status, "export") or nil
+  end
+end
+
+local function listing_reader(self, run, format, close)
+  local id = crypto.uuid()
+  local path = results.path(self.folder, id)
+  local done, err = runner.execute(run, path)
+  if not done then return nil, err end
+  local text = files.read(path) or ""
+  files.remove(path)
+  close()
+  if format == "parquet" then return nil, errors.new("NotSupported", "the answer of SHOW, DESCRIBE and EXPLAIN cannot be had as Parquet") end
+  return runner.listing_text(text, done.columns, format)
+end
+
+---@return (fun(): string?, Error?)|nil reader, fun()|Error close   close: for a reader that stops early
+function Warehouse:export(request)
+  local asked = filled(self, request)
+  asked.max_rows, asked.max_bytes = nil, nil
+  local tree, class = runner.parse(asked.sql, "query")
+  if not tree then return nil, class end
+  local held, closed = {}, false
+  local run = runner.prepare(self.lake, asked, tree, class, held)
+  self.slots:acquire()
+  local function close()
+    if closed then return end
+    closed = true
+    if held.con then held.con:close() end
+    run.resolver:close()
+    self.slots:release()
+  end
+  local ok, reader, err = xpcall(function()
+    if tree.kind ~= "query" then return listing_reader(self, run, asked.format, close) end
+    if asked.format == "parquet" then return parquet_reader(self, run, close) end
+    return text_reader(run, asked.format, close)
+  end, debug.traceback)
+  if not ok then reader, err = nil, errors.new("InternalError", tostring(reader)) end
+  if not reader then
+    close()
+    return nil, err
+  end
+  -- A reader that is dropped half way gives its place back with the collector, or at once when its task ends it.
+  local anchor = setmetatable({}, { __gc = close })
+  return function()
+    local _ = anchor
+    return reader()
+  end, close
+end
+
+-- Upkeep ---------------------------------------------------------------------------------------------------------------
+
+---@param older_than number  seconds
+---@return integer count
+function Warehouse:purge(older_than)
+  local ids = self.executions:ended_before(self.now() - older_than)
+  for _, id in ipairs(ids) do
+    files.remove(results.path(self.folder, id))
+    self.executions:remove(id)
+  end
+  return #ids
+end
+
+---@param options {lake: Lake, state: table, running: integer?, max_rows: integer?, max_bytes: integer?, max_scanned_bytes: integer?}
+---@return table|nil warehouse the port, Error? err
+function M.new(options)
+  local records, err = executions.open(options.state)
+  if not records then return nil, err end
+  local self = setmetatable({
+    lake = options.lake, executions = records, live = {}, slots = task.semaphore(options.running or RUNNING_AT_A_TIME), now = options.lake.now,
+    folder = options.lake.data .. "/results", max_rows = options.max_rows or MAX_ROWS, max_bytes = options.max_bytes or 10 << 30,
+    max_scanned_bytes = options.max_scanned_bytes,
+  }, Warehouse)
+  records:fail_interrupted(self.now())
+  local port = {}
+  for _, name in ipairs { "start", "wait", "results", "cancel", "export", "run", "purge" } do
+    port[name] = function(...) return self[name](self, ...) end
+  end
+  function port.get(id, caller)
+    local e, problem = self:find(id, caller)
+    if not e then return nil, problem end
+    return view(e)
+  end
+  return port
+end
+
+return M
