@@ -354,7 +354,7 @@ struct sm_sql_value sm_sql_cell(const struct sm_sql_result *result, size_t *offs
 		memcpy(&value.len, at, sizeof(value.len));
 		value.bytes = at + sizeof(value.len);
 	}
-	*offset += 1 + (value.type == SM_SQL_NULL ? 0 : 8) + value.len;
+	*offset += 1 + (value.type == SM_SQL_NULL ? 0u : 8u) + value.len;
 	return value;
 }
 
