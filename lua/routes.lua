@@ -6,10 +6,10 @@
 -- Each field of `input` comes from one place: a name in the pattern's braces from the path; a name in `headers` from
 -- that header; `format` of a route with `accept` from the Accept header; all others from the query (GET, DELETE, HEAD)
 -- or the JSON body (POST). Names are snake_case in code, camelCase for callers; answers are turned into camelCase.
--- `ctx` is { request_id, caller, base_url?, settings }.
+-- `ctx` is { request_id, caller, base_url?, settings, version }.
 --
 -- Results that are not plain tables:
---   second result "accepted"                 the route answers 202 instead of its `status`
+--   second result "accepted"                 the route answers 202 instead of its `status`; "degraded": 503
 --   { events = function(wait_seconds) }      SSE: each call gives a list of { id, event?, data } (empty: nothing yet), nil ends
 --   { stream = function() -> text | nil, err, content_type, file_name? }   a download, written as it comes
 --   { file = path, size, content_type?, file_name?, etag? }                a file; ranges are answered by entry/files
@@ -64,7 +64,7 @@ M.list = {
   { method = "GET", pattern = "/schemas/{database}/{table}", use_case = "table_schema", status = 200, etag = true,
     answer = "One table: columns, partitions, location, counts." },
 
-  { method = "GET", pattern = "/files/{path...}", built_in = "download", status = 200, auth = "signature",
+  { method = "GET", pattern = "/files/{path...}", use_case = "download", status = 200, auth = "signature",
     produces = "application/octet-stream", answer = "A file of the lake, by a signed and expiring URL; ranges work." },
 
   { method = "GET", pattern = "/openapi.json", built_in = "openapi", status = 200, etag = true, answer = "This document." },

@@ -16,11 +16,15 @@ Api.__index = Api
 
 local JSON <const> = "application/json"
 
+-- What a use case may say about its result beside the result.
+local OUTCOMES <const> = { accepted = 202, degraded = 503 }
+
 ---@class ApiOptions
 ---@field routes table[]
 ---@field use_case fun(name: string): table?, Error?   a loaded use case
 ---@field ports_of fun(use_case: table): table          the ports it declared
 ---@field authenticate fun(request: table): string?, Error?  -> caller id; nil: nobody has to prove anything
+---@field version string?
 ---@field settings table?                               what use cases may read of the settings
 ---@field allowed_origin string[]
 ---@field max_body_bytes integer
@@ -143,7 +147,7 @@ local function json_answer(self, request, route, node, result, outcome, shape)
     local unchanged = conditional(self, request, headers, body)
     if unchanged then return unchanged end
   end
-  local status = outcome == "accepted" and 202 or route.status
+  local status = outcome and OUTCOMES[outcome] or route.status
   if status == 202 and route.location then headers["Location"] = location_of(route, result) end
   return { status = status, headers = headers, body = body }
 end
@@ -176,7 +180,8 @@ local function run_use_case(self, request, route, node, params, caller)
   if not use_case then return self:refuse(request, load_error, route, node) end
   local clean, err = input.gather(plan_of(self, route, use_case), route, request, params, self.max_body_bytes)
   if not clean then return self:refuse(request, err, route, node) end
-  local ctx = { request_id = request.request_id, caller = caller, base_url = request.base_url, settings = self.settings }
+  local ctx = { request_id = request.request_id, caller = caller, base_url = request.base_url, settings = self.settings,
+    version = self.version }
   local result, outcome = use_case.run(self.ports_of(use_case), clean, ctx)
   return finish(self, request, route, node, result, outcome, use_case.output)
 end

@@ -3,13 +3,11 @@
 -- `app` comes from boot.local_profile(settings, options):
 --   app.use_case(name) -> use case | nil, err     loaded on first use, again when its file has changed
 --   app.ports_of(use_case) -> the ports it declared
---   app.ports                                     all of them, for what is answered here
 --   app.close()
 local api = require "entry.api"
 local auth = require "entry.auth"
 local errors = require "lib.errors"
 local jwt = require "lib.jwt"
-local text = require "lib.text"
 
 local M = {}
 
@@ -66,16 +64,6 @@ local function openapi(app, settings)
   end
 end
 
-local function download(app)
-  return function(_, request, params)
-    local query = text.parse_query(request.query)
-    if not query then return nil, errors.new("BadParam", "the query string has a broken percent escape") end
-    local file, err = app.ports.storage.open_signed(params.path, query)
-    if not file then return nil, err end
-    return { file = file.path, size = file.size, file_name = file.name or params.path:match("[^/]+$"), etag = file.etag }
-  end
-end
-
 -- Settings as use cases see them: no secrets.
 local function visible(settings)
   local out = {}
@@ -104,7 +92,8 @@ function M.build(settings, app, options)
   return api.new {
     routes = require("routes").list, use_case = app.use_case, ports_of = app.ports_of, authenticate = authenticate,
     settings = visible(settings), allowed_origin = settings.allowed_origin, max_body_bytes = settings.max_body_bytes,
-    health_open = settings.health_open, built_in = { openapi = openapi(app, settings), download = download(app) },
+    health_open = settings.health_open, built_in = { openapi = openapi(app, settings) },
+    version = require("version").number,
     sha256 = function(s) return require("sm.crypto").sha256(s) end,
   }
 end
