@@ -7,6 +7,7 @@ local text = require "lib.text"
 local M = {}
 
 local TEXT <const> = { coerce = true }
+local BODY_DEPTH <const> = { max_depth = 64 }
 
 ---@class Plan
 ---@field outer Shape?   path, headers and Accept
@@ -80,7 +81,7 @@ function M.body(request, max_bytes)
     return nil, errors.new("UnsupportedMediaType",
       "the body is said to be '" .. text.cut(content_type, 80) .. "': send it with Content-Type: application/json")
   end
-  local value, message = json.decode(body)
+  local value, message = json.decode(body, BODY_DEPTH)
   if value == nil then return nil, errors.new("BadJson", "the body is not JSON: " .. tostring(message)) end
   if type(value) ~= "table" or json.is_list(value) or #value > 0 then
     return nil, errors.new("BadRequest", "the body must be a JSON object")

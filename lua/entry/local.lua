@@ -32,7 +32,7 @@ local function base_urls(options)
   return function(host)
     local url = host and known[host]
     if url then return url end
-    if not host or #host > 255 or host:find("[^%w%-.:%[%]]") then return options.fallback_url() end
+    if not host or host == "" or #host > 255 or host:find("[^%w%-.:%[%]]") then return options.fallback_url() end
     url = "http://" .. host
     if count < MAX_HOSTS then known[host], count = url, count + 1 end
     return url

@@ -168,7 +168,7 @@ function M.access(method, path, status, seconds, bytes, request_id)
   else
     quoted = '"' .. path .. '"'
   end
-  state.write(ACCESS:format(state.access_time and state.access_time() or cheap_time(), method, quoted, status, seconds * 1000, bytes, request_id))
+  state.write(ACCESS:format(cheap_time(), method, quoted, status, seconds * 1000, bytes, request_id))
 end
 
 return M
