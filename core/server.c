@@ -215,8 +215,9 @@ static void conn_late(struct conn *conn, const char *what)
 	char message[128];
 
 	snprintf(message, sizeof message, "the %s did not arrive in time", what);
+	if (conn->request != NULL)
+		conn->request->state = REQUEST_REFUSED;
 	server_conn_refuse(conn, 408, "Timeout", message);
-	conn_cut(conn);
 }
 
 static void conn_check_progress(struct conn *conn, int64_t now_ns)

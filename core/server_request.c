@@ -130,7 +130,7 @@ void *server_on_target(void *cls, const char *target, struct MHD_Connection *mhd
 {
 	struct sm_server *server = cls;
 	struct conn *conn = server_conn_of(mhd);
-	struct sm_request *request = conn != NULL ? request_new(server) : NULL;
+	struct sm_request *request = conn != NULL && conn->phase != PHASE_LINGER ? request_new(server) : NULL;
 
 	if (request == NULL)
 		return NULL;
