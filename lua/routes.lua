@@ -48,7 +48,8 @@ M.list = {
     headers = { ["last-event-id"] = "after" }, answer = "Server-sent events, one per change; resumes after Last-Event-ID." },
 
   { method = "POST", pattern = "/query", use_case = "query", status = 200, accept = DOWNLOADS,
-    location = "/query/{query_execution_id}", answer = "A page of rows, or the whole result in the format asked for; 202 when it is not ready yet." },
+    location = "/query/{query_execution_id}",
+      answer = "A page of rows, or the whole result in the format asked for; 202 when it is not ready yet." },
   { method = "GET", pattern = "/query/{query_execution_id}", use_case = "query_status", status = 200,
     answer = "State and statistics of a query." },
   { method = "DELETE", pattern = "/query/{query_execution_id}", use_case = "cancel_query", status = 200,

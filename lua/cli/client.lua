@@ -133,8 +133,10 @@ local function find_server(console, settings)
   local files = require "sm.files"
   local found = M.serve_file(files, settings.data)
   if not found then return nil end
-  local client = setmetatable({ url = found.url, token = console.env("SEWING_TOKEN") or found.token, send = remote_send, pour = remote_stream }, Client)
-  local answer = require("sm.http").request { method = "GET", url = found.url .. "/health", timeout = PROBE_SECONDS, connect_timeout = PROBE_SECONDS,
+  local client = setmetatable({ url = found.url, token = console.env("SEWING_TOKEN") or found.token, send = remote_send,
+    pour = remote_stream }, Client)
+  local answer = require("sm.http").request { method = "GET", url = found.url .. "/health", timeout = PROBE_SECONDS,
+    connect_timeout = PROBE_SECONDS,
     headers = client.token and { authorization = "Bearer " .. client.token } or {} }
   return answer and client or nil
 end

@@ -74,8 +74,10 @@ M.list = {
     subcommands = { "bash", "zsh", "fish" }, options = {},
     examples = { "source <(sewing completion bash)", "sewing completion fish > ~/.config/fish/completions/sewing.fish" } },
 
-  { name = "version", module = "cli.version", summary = "Print the version, and with --json what it is built from.", usage = "version [--json]",
-    options = { { name = "json", meaning = "version, libraries and features as JSON" } }, examples = { "sewing version", "sewing version --json" } },
+  { name = "version", module = "cli.version", summary = "Print the version, and with --json what it is built from.",
+    usage = "version [--json]",
+    options = { { name = "json", meaning = "version, libraries and features as JSON" } }, examples = { "sewing version",
+      "sewing version --json" } },
 
   { name = "help", module = "cli.help", summary = "Explain a command.", usage = "help [COMMAND]", options = {},
     examples = { "sewing help", "sewing help query" } },

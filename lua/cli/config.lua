@@ -4,7 +4,8 @@ local settings = require "settings"
 
 local M = {}
 
-local FROM_OPTION <const> = { data = "SEWING_DATA", host = "SEWING_HOST", port = "SEWING_PORT", source = "SEWING_SOURCE", auth = "SEWING_AUTH" }
+local FROM_OPTION <const> = { data = "SEWING_DATA", host = "SEWING_HOST", port = "SEWING_PORT", source = "SEWING_SOURCE",
+  auth = "SEWING_AUTH" }
 
 local function file_values(console, parsed, files)
   local path = parsed.config or console.env("SEWING_CONFIG")

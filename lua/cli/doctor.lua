@@ -103,7 +103,8 @@ function M.run(console, parsed)
   else
     for _, record in ipairs(records) do
       local state = record.state == "ok" and "ok  " or record.state
-      console.out(("%s  %-15s %s\n"):format(console.out_is_terminal and console.paint(state, COLOURS[record.state]) or state, record.check, record.detail))
+      console.out(("%s  %-15s %s\n"):format(console.out_is_terminal and console.paint(state, COLOURS[record.state]) or state,
+        record.check, record.detail))
     end
   end
   return failed and exit_codes.FAILED or exit_codes.OK

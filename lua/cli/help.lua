@@ -23,7 +23,8 @@ end
 function M.of(command)
   local lines = { command.summary, "", "Usage: sewing " .. command.usage, "" }
   for _, option in ipairs(commands.options_of(command)) do
-    local name = (option.short and "-" .. option.short .. ", " or "    ") .. "--" .. option.name .. (option.value and " " .. option.value or "")
+    local name = (option.short and "-" .. option.short .. ", " or "    ") .. "--" .. option.name .. (option.value and " " .. option.value
+      or "")
     lines[#lines + 1] = ("  %-24s %s"):format(name, option.meaning)
   end
   lines[#lines + 1] = ""

@@ -79,7 +79,8 @@ function M.run(console, parsed)
   if not settings then return nil, err end
   return require("cli.session").run(console, settings, timeout, function(session)
     if not session.client.in_process then
-      return nil, errors.new("DataFolderBusy", ("a server holds %s: ask it over HTTP (%s), or stop it first"):format(settings.data, session.client.url))
+      return nil, errors.new("DataFolderBusy", ("a server holds %s: ask it over HTTP (%s), or stop it first"):format(settings.data,
+        session.client.url))
     end
     return call(console, session, settings, name, event)
   end)

@@ -36,11 +36,10 @@ local function page_of(session, body)
 end
 
 local function collect(session, request, limit)
-  local first, rows, page = nil, {}, nil
+  local first, rows = nil, {}
   local body = { sql = request.sql, database = request.database, maxRows = math.min(limit, PAGE_ROWS), wait = 0.2 }
   repeat
-    local err
-    page, err = page_of(session, body)
+    local page, err = page_of(session, body)
     if not page then return nil, err end
     first = first or page
     for _, row in ipairs(page.rows) do
@@ -48,7 +47,8 @@ local function collect(session, request, limit)
     end
     local token = page.nextPageToken
     if token == json.null then token = nil end
-    body = { queryExecutionId = page.queryExecutionId, nextPageToken = token, maxRows = math.min(limit - #rows, PAGE_ROWS), wait = WAIT_SECONDS }
+    body = { queryExecutionId = page.queryExecutionId, nextPageToken = token, maxRows = math.min(limit - #rows, PAGE_ROWS),
+      wait = WAIT_SECONDS }
   until not token or #rows >= limit
   return first, rows, body.nextPageToken ~= nil
 end

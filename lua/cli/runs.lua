@@ -93,7 +93,8 @@ function actions.list(console, session, parsed)
   if not answer then return nil, err end
   local records = {}
   for i, job in ipairs(answer.runs or answer.items or {}) do
-    records[i] = { jobId = job.jobId, run = job.run, state = job.state, createdAt = present(job.createdAt), finishedAt = present(job.finishedAt) }
+    records[i] = { jobId = job.jobId, run = job.run, state = job.state, createdAt = present(job.createdAt),
+      finishedAt = present(job.finishedAt) }
   end
   output.print(console, parsed.output, { "jobId", "run", "state", "createdAt", "finishedAt" }, records)
   return exit_codes.OK
@@ -157,7 +158,8 @@ function M.run(console, parsed)
     local hint = require("lib.suggest").hint(name, { "list", "show", "start", "cancel", "retry" })
     return nil, errors.new("Usage", ("runs does not know '%s'%s"):format(name, hint))
   end
-  if NEEDS_ID[name] and not parsed[2] then return nil, errors.new("Usage", ("say which: sewing runs %s ID (sewing runs lists them)"):format(name)) end
+  if NEEDS_ID[name] and not parsed[2] then return nil, errors.new("Usage",
+    ("say which: sewing runs %s ID (sewing runs lists them)"):format(name)) end
   local timeout, err = arguments.number(parsed, "timeout")
   if err then return nil, err end
   local settings

@@ -30,7 +30,8 @@ local function listen(settings, on_request, on_failure)
   if server then return server end
   local where = ("%s port %d"):format(settings.host, settings.port)
   if code == "conflict" or code == "exists" then
-    return nil, errors.new("AddressInUse", where .. " is taken by another program: stop it, or choose another port with --port (0: any free one)")
+    return nil, errors.new("AddressInUse",
+      where .. " is taken by another program: stop it, or choose another port with --port (0: any free one)")
   end
   return nil, errors.from(message, code, "listening on " .. where)
 end
@@ -74,7 +75,8 @@ local function start(console, settings)
   local local_entry = require "entry.local"
   local on_request, on_failure = local_entry.new {
     api = api, new_id = local_entry.request_ids(("%08x"):format(math.random(0, 0xffffffff))), now = time.monotonic,
-    public_url = settings.public_url, fallback_url = function() return state.url end, access_log = settings.access_log, context = task.context,
+    public_url = settings.public_url, fallback_url = function() return state.url end, access_log = settings.access_log,
+      context = task.context,
   }
   state.server, err = listen(settings, on_request, on_failure)
   if not state.server then return nil, err, state end

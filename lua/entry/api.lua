@@ -35,7 +35,8 @@ local OUTCOMES <const> = { accepted = 202, degraded = 503 }
 ---@param options ApiOptions
 ---@return table api
 function M.new(options)
-  local self = { router = router.new(options.routes), cors = cors.new(options.allowed_origin or {}), plans = setmetatable({}, { __mode = "k" }),
+  local self = { router = router.new(options.routes), cors = cors.new(options.allowed_origin or {}), plans = setmetatable({},
+    { __mode = "k" }),
     extra = {}, built_in = options.built_in or {} }
   for key, value in pairs(options) do self[key] = self[key] or value end
   for _, route in ipairs(options.routes) do
@@ -70,7 +71,8 @@ function Api:refuse(request, err, route, node)
   local headers = with_headers(cors_of(self, request, route, node), request.request_id, JSON)
   for name, value in pairs(extra or {}) do headers[name] = value end
   if status == 405 then headers["Allow"] = node.allow end
-  if status >= 500 then log.error("request_failed", { code = err.code, message = err.message, path = request.path, details = err.details }) end
+  if status >= 500 then log.error("request_failed", { code = err.code, message = err.message, path = request.path,
+    details = err.details }) end
   return { status = status, headers = headers, body = body, code = err.code }
 end
 

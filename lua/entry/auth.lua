@@ -93,7 +93,8 @@ end
 ---@return Error?
 function M.check_binding(settings)
   if settings.auth ~= "none" or M.is_loopback(settings.host) then return true end
-  return nil, errors.new("Forbidden", ("will not listen on %s without authentication: anyone who reaches that address could read and change the "
+  return nil, errors.new("Forbidden",
+    ("will not listen on %s without authentication: anyone who reaches that address could read and change the "
     .. "lake. Use --auth token (SEWING_TOKEN_FILE) or --auth jwt (SEWING_JWT_JWKS, SEWING_JWT_ISSUER, SEWING_JWT_AUDIENCE), "
     .. "or listen on 127.0.0.1"):format(settings.host))
 end

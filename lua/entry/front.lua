@@ -31,7 +31,8 @@ local function verifier(settings)
   local keys = jwt.key_set { load = key_source(settings.jwt_jwks), now = time.now }
   local is_file = not settings.jwt_jwks:find("^%a+://")
   local probe, err = keys:find("", "RS256")
-  if not probe and is_file and err.code == "ExternalServiceError" then return nil, errors.new("BadSetting", "SEWING_JWT_JWKS: " .. err.message) end
+  if not probe and is_file and err.code == "ExternalServiceError" then return nil, errors.new("BadSetting",
+    "SEWING_JWT_JWKS: " .. err.message) end
   return jwt.new { issuer = settings.jwt_issuer, audience = settings.jwt_audience, skew_seconds = settings.jwt_skew_seconds, keys = keys,
     verify_signature = crypto.verify, unbase64url = crypto.unbase64url, now = time.now }
 end
@@ -59,7 +60,8 @@ local function openapi(app, settings)
     local document = require("lib.openapi").build(self.routes, function(name)
       local use_case = app.use_case(name)
       return use_case
-    end, { title = settings.service_name, version = require("version").number, server_url = request.base_url, secured = settings.auth ~= "none" })
+    end, { title = settings.service_name, version = require("version").number, server_url = request.base_url,
+      secured = settings.auth ~= "none" })
     return require("lib.json").verbatim(document)
   end
 end

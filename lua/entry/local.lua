@@ -56,7 +56,7 @@ local function logged(request, answer, started, now)
       if ok then bytes = bytes + #chunk end
       return ok, why
     end
-    local done <close> = setmetatable({}, { __close = function()
+    local _ <close> = setmetatable({}, { __close = function()
       log.access(request.method, path, answer.status, now() - started, bytes, id)
     end })
     body(counted)

@@ -150,7 +150,8 @@ local function cheap_time()
   return ("%s.%03dZ"):format(stamp, ((now - whole) * 1000) // 1 | 0)
 end
 
-local ACCESS <const> = '{"time":"%s","level":"info","event":"request","method":"%s","path":%s,"status":%d,"durationMs":%.3f,"bytes":%d,"requestId":"%s"}'
+local ACCESS <const> = '{"time":"%s","level":"info","event":"request","method":"%s","path":%s,'
+  .. '"status":%d,"durationMs":%.3f,"bytes":%d,"requestId":"%s"}'
 
 -- The record of one answered request: the same form as the others, made cheaply because there is one for every request.
 -- The query string is not logged: it may carry signatures.

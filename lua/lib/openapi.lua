@@ -84,7 +84,8 @@ local function answers(route, output)
     ["503"] = error_answer("A limit of the host was reached, or a part of it is not there."),
   }
   if route.status == 200 and route.location then
-    out["202"] = { description = "Not ready yet; Location says where to look.", content = { ["application/json"] = content["application/json"] } }
+    out["202"] = { description = "Not ready yet; Location says where to look.",
+      content = { ["application/json"] = content["application/json"] } }
   end
   if route.auth ~= "open" and route.auth ~= "signature" then out["401"] = error_answer("The caller did not prove who it is.") end
   if route.auth == "signature" then

@@ -22,7 +22,8 @@ describe("settings", function()
     assert.is_nil(v.bronze_prefix_s3)
   end)
 
-  for _, name in ipairs { "AWS_REGION", "ALLOWED_ORIGIN", "SERVICE_NAME", "ORCHESTRATOR_FN", "DDB_TABLE", "RESOURCE_KEY", "COOLDOWN_SECONDS",
+  for _, name in ipairs { "AWS_REGION", "ALLOWED_ORIGIN", "SERVICE_NAME", "ORCHESTRATOR_FN", "DDB_TABLE", "RESOURCE_KEY",
+    "COOLDOWN_SECONDS",
     "BRONZE_PREFIX_S3", "SILVER_PREFIX_S3", "GOLD_PREFIX_S3", "PRESIGN_TTL_SECONDS", "MAX_DIRS_PER_LAYER", "MAX_FILES_PER_DIR", "ATHENA_WG",
     "ATHENA_OUTPUT", "ATHENA_CATALOG", "ATHENA_DEFAULT_DB", "DMS_TASK_ARN", "ATHENA_RUNNER_FUNCTION_ARN", "EVENTBUS_NAME", "FIXED_RUN" } do
     it("know the contract's " .. name, function()
@@ -36,7 +37,8 @@ describe("settings", function()
     it(s.name .. " is explained and its default is valid", function()
       assert.matches("^%u.*%.$", s.meaning)
       assert.is_true(s.profile == "all" or s.profile == "local" or s.profile == "aws")
-      if s.default ~= nil then assert.is_table(read { [s.name] = tostring(s.default), SEWING_TOKEN = ("t"):rep(20), SEWING_JWT_ISSUER = "x" }) end
+      if s.default ~= nil then assert.is_table(read { [s.name] = tostring(s.default), SEWING_TOKEN = ("t"):rep(20),
+        SEWING_JWT_ISSUER = "x" }) end
     end)
   end
 
@@ -54,12 +56,14 @@ describe("settings", function()
   end)
 
   for name, wrong in pairs { COOLDOWN_SECONDS = "1.5", PRESIGN_TTL_SECONDS = "-1", MAX_DIRS_PER_LAYER = "1e3", SEWING_RELOAD = "maybe",
-    SEWING_MIN_LIVE_RATIO = "1.1", SEWING_ENGINE_MEMORY = "much", SEWING_MAX_BODY_BYTES = "1", SEWING_PUBLIC_URL = "lake", SEWING_AUTH = "tokn",
+    SEWING_MIN_LIVE_RATIO = "1.1", SEWING_ENGINE_MEMORY = "much", SEWING_MAX_BODY_BYTES = "1", SEWING_PUBLIC_URL = "lake",
+      SEWING_AUTH = "tokn",
     SEWING_QUERY_WAIT_SECONDS = ".", GOLD_PREFIX_S3 = "http://x/", SEWING_TOKEN = "short" } do
     it(("refuse %s=%s"):format(name, wrong), function() assert.are.same({ name }, (problems { [name] = wrong })) end)
   end
 
-  it("suggest the nearest word", function() assert.matches("did you mean 'token'", select(2, problems { SEWING_AUTH = "tokn" }), 1, true) end)
+  it("suggest the nearest word", function() assert.matches("did you mean 'token'", select(2, problems { SEWING_AUTH = "tokn" }), 1,
+    true) end)
 
   it("read sizes", function()
     for given, expected in pairs { ["64MB"] = 64 << 20, ["2 GiB"] = 2 << 30, ["1073741824"] = 1 << 30 } do
@@ -74,7 +78,8 @@ describe("settings", function()
     assert.are.same({}, read { ALLOWED_ORIGIN = "" }.allowed_origin)
   end)
 
-  it("read lists", function() assert.are.same({ "http://a", "http://b" }, read { ALLOWED_ORIGIN = "http://a, http://b," }.allowed_origin) end)
+  it("read lists", function() assert.are.same({ "http://a", "http://b" },
+    read { ALLOWED_ORIGIN = "http://a, http://b," }.allowed_origin) end)
 
   it("want a token for authentication by token", function()
     assert.are.same({ "SEWING_TOKEN" }, (problems { SEWING_AUTH = "token" }))

@@ -32,9 +32,11 @@ use_cases.run = { name = "run", summary = "Starts.", ports = { "lock" },
   input = shape.object { run = shape.date { optional = true }, idempotency_key = shape.string { optional = true, max = 64 } },
   run = function(ports, input, ctx)
     if input.run == "2000-01-01" then
-      return nil, errors.new("CooldownActive", "Full load recently triggered.", { retry_after_seconds = 12.2, run = input.run, layers = { ttl_seconds = 900 } })
+      return nil, errors.new("CooldownActive", "Full load recently triggered.", { retry_after_seconds = 12.2, run = input.run,
+        layers = { ttl_seconds = 900 } })
     end
-    return { status = "accepted", run = input.run or "today", job_id = "j1", caller_id = ctx.caller, key = input.idempotency_key, lock = ports.lock }
+    return { status = "accepted", run = input.run or "today", job_id = "j1", caller_id = ctx.caller, key = input.idempotency_key,
+      lock = ports.lock }
   end }
 
 use_cases.one = { name = "one", summary = "Shows one.", input = shape.object { job_id = shape.string { max = 36 } }, ports = {},
@@ -43,8 +45,10 @@ use_cases.one = { name = "one", summary = "Shows one.", input = shape.object { j
     return { job_id = input.job_id }
   end }
 
-use_cases.list = { name = "list", summary = "Lists.", input = shape.object { limit = shape.integer { min = 1, max = 100, default = 10 } }, ports = {},
-  output = shape.object { item_list = shape.list(shape.object { last_seen = shape.string { nullable = true } }), next_token = shape.string { nullable = true } },
+use_cases.list = { name = "list", summary = "Lists.", input = shape.object { limit = shape.integer { min = 1, max = 100, default = 10 } },
+  ports = {},
+  output = shape.object { item_list = shape.list(shape.object { last_seen = shape.string { nullable = true } }),
+    next_token = shape.string { nullable = true } },
   run = function(_, input)
     local items = {}
     if input.limit == 2 then items = { { last_seen = "a" }, {} } end
@@ -52,7 +56,8 @@ use_cases.list = { name = "list", summary = "Lists.", input = shape.object { lim
   end }
 
 use_cases.create = { name = "create", summary = "Makes.", ports = {}, input = shape.object { title = shape.string { min = 1, max = 255 },
-  description = shape.string { max = 2000 }, price = shape.integer { min = 1, max = 10000000 } }, run = function(_, input) return input end }
+  description = shape.string { max = 2000 }, price = shape.integer { min = 1, max = 10000000 } }, run = function(_,
+    input) return input end }
 
 use_cases.query = { name = "query", summary = "Reads.", ports = {}, input = shape.object { sql = shape.string { blank_is_absent = true },
   max_rows = shape.integer { min = 1, max = 1000, default = 500, clamp = true, coerce = true, falsy_is_absent = true },
@@ -70,7 +75,8 @@ use_cases.query = { name = "query", summary = "Reads.", ports = {}, input = shap
     return { columns = { "a" }, rows_text = { '["1"]', "[null]" }, max_rows = input.max_rows }
   end }
 
-use_cases.events = { name = "events", summary = "Tells.", ports = {}, input = shape.object { after = shape.integer { default = 0, min = 0 } },
+use_cases.events = { name = "events", summary = "Tells.", ports = {}, input = shape.object { after = shape.integer { default = 0,
+  min = 0 } },
   run = function(_, input)
     local step = 0
     return { events = function()
@@ -110,7 +116,8 @@ function M.send(an_api, method, path, options)
   if type(body) == "table" then body = json.encode(body) end
   local query
   path, query = path:match("^([^?]*)%??(.*)$")
-  local answer = an_api:call { method = method, path = path, query = query ~= "" and query or nil, headers = options.headers or {}, body = body,
+  local answer = an_api:call { method = method, path = path, query = query ~= "" and query or nil, headers = options.headers or {},
+    body = body,
     request_id = "r-1", base_url = "http://127.0.0.1:8080" }
   local decoded = type(answer.body) == "string" and answer.body ~= "" and json.decode(answer.body) or nil
   return answer, decoded

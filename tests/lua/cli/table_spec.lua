@@ -11,13 +11,15 @@ describe("cli.table", function()
   it("shows the header of an empty result", function() assert.are.equal("a\n-\n", table_text.render({ "a" }, {})) end)
   it("shows nothing without columns", function() assert.are.equal("", table_text.render({}, {})) end)
 
-  for s, width in pairs { abc = 3, ["日本"] = 4, ["é"] = 1, ["e\u{301}"] = 1, ["👍"] = 2, ["👍🏽"] = 2, ["한글"] = 4, [""] = 0, ["ａ"] = 2, ["a\u{200B}b"] = 2 } do
+  for s, width in pairs { abc = 3, ["日本"] = 4, ["é"] = 1, ["e\u{301}"] = 1, ["👍"] = 2, ["👍🏽"] = 2, ["한글"] = 4, [""] = 0,
+    ["ａ"] = 2, ["a\u{200B}b"] = 2 } do
     it(("takes %d columns for %q"):format(width, s), function() assert.are.equal(width, table_text.width(s)) end)
   end
 
   it("lines up wide characters", function()
     local lines = {}
-    for line in table_text.render({ "name", "x" }, { { "日本語", "1" }, { "Zoë", "2" } }):gmatch("[^\n]+") do lines[#lines + 1] = line end
+    for line in table_text.render({ "name", "x" }, { { "日本語", "1" }, { "Zoë",
+      "2" } }):gmatch("[^\n]+") do lines[#lines + 1] = line end
     assert.are.equal(table_text.width(lines[3]), table_text.width(lines[4]))
   end)
 

@@ -7,7 +7,8 @@ local records
 
 before_each(function()
   records = {}
-  log.configure { level = "info", write = function(line) records[#records + 1] = line end, time = function() return "t" end, context = function() end }
+  log.configure { level = "info", write = function(line) records[#records + 1] = line end, time = function() return "t" end,
+    context = function() end }
 end)
 
 local an_api = test_api.new()
@@ -54,7 +55,8 @@ describe("entry.api", function()
     ["an unfinished text"] = { "{", 400, "BadJson" }, ["no JSON"] = { "hello", 400, "BadJson" },
     ["a list"] = { "[1]", 400, "BadRequest" }, ["a text"] = { '"x"', 400, "BadRequest" }, ["a number"] = { "5", 400, "BadRequest" },
     ["null"] = { "null", 400, nil }, ["a wrong type"] = { '{"run":5}', 400, "BadParam" },
-    ["an injection"] = { '{"run":"2025-08-13\'; drop table x; --"}', 400, "BadParam" }, ["too much"] = { '{"x":"' .. ("y"):rep(1000) .. '"}', 413, "PayloadTooLarge" },
+    ["an injection"] = { '{"run":"2025-08-13\'; drop table x; --"}', 400, "BadParam" },
+      ["too much"] = { '{"x":"' .. ("y"):rep(1000) .. '"}', 413, "PayloadTooLarge" },
   } do
     it("refuses a body that is " .. name, function()
       local answer, body = send("POST", "/run", { body = case[1] })
@@ -90,7 +92,8 @@ describe("entry.api", function()
       assert.are.equal(201, create({ title = ("x"):rep(255) }).status)
       assert.are.equal(201, create({ price = 10000000 }).status)
     end)
-    for _, wrong in ipairs { { title = ("x"):rep(256) }, { price = 0 }, { price = 10000001 }, { price = 1.5 }, { price = "5" }, { price = true } } do
+    for _, wrong in ipairs { { title = ("x"):rep(256) }, { price = 0 }, { price = 10000001 }, { price = 1.5 }, { price = "5" },
+      { price = true } } do
       local field, value = next(wrong)
       it(("%s = %s is refused"):format(field, tostring(value):sub(1, 10)), function()
         local answer, body = create(wrong)
@@ -103,9 +106,11 @@ describe("entry.api", function()
       expect_error(400, "MissingParam", answer, body)
       assert.are.equal(3, #body.error.details.fields)
     end)
-    for query, expected in pairs { ["?limit=0"] = 400, ["?limit=101"] = 400, ["?limit=abc"] = 400, [""] = 200, ["?limit=2"] = 200, ["?limit=%"] = 400,
+    for query, expected in pairs { ["?limit=0"] = 400, ["?limit=101"] = 400, ["?limit=abc"] = 400, [""] = 200, ["?limit=2"] = 200,
+      ["?limit=%"] = 400,
       ["?limt=5"] = 400, ["?other=5"] = 200 } do
-      it("GET /list" .. query .. " is answered with " .. expected, function() assert.are.equal(expected, send("GET", "/list" .. query).status) end)
+      it("GET /list" .. query .. " is answered with " .. expected, function() assert.are.equal(expected, send("GET",
+        "/list" .. query).status) end)
     end
     it("takes the default for an absent query field", function() assert.are.equal(10, select(2, send("GET", "/list")).someLimit) end)
     it("comes from the path, decoded once", function()
@@ -190,7 +195,8 @@ describe("entry.api", function()
       end)
     end
     it("that are no error value are ours", function()
-      local api = test_api.new { use_case = function() return { ports = {}, input = shape.empty, run = function() return nil, "oops" end } end }
+      local api = test_api.new { use_case = function() return { ports = {}, input = shape.empty, run = function() return nil,
+        "oops" end } end }
       local answer, body = test_api.send(api, "GET", "/health")
       assert.are.same({ 500, "InternalError" }, { answer.status, body.error.code })
     end)
@@ -216,7 +222,8 @@ describe("entry.api", function()
 
   describe("origins", function()
     local listed = test_api.new { allowed_origin = { "http://a", "http://b" } }
-    local function headers(origin, path, method) return test_api.send(listed, method or "GET", path or "/health", { headers = { origin = origin } }).headers end
+    local function headers(origin, path, method) return test_api.send(listed, method or "GET", path or "/health",
+      { headers = { origin = origin } }).headers end
     it("that are listed get their own", function()
       assert.are.equal("http://a", headers("http://a")["Access-Control-Allow-Origin"])
       assert.are.equal("http://b", headers("http://b")["Access-Control-Allow-Origin"])
@@ -231,10 +238,12 @@ describe("entry.api", function()
     end
     it("vary also without an Origin header", function() assert.are.equal("Origin", headers(nil)["Vary"]) end)
     for _, path in ipairs { "/nope", "/fault", "/runs/none", "/broken" } do
-      it("are allowed on the error of " .. path, function() assert.are.equal("http://a", headers("http://a", path)["Access-Control-Allow-Origin"]) end)
+      it("are allowed on the error of " .. path, function() assert.are.equal("http://a", headers("http://a",
+        path)["Access-Control-Allow-Origin"]) end)
     end
     it("are allowed on 405", function() assert.are.equal("http://a", headers("http://a", "/run")["Access-Control-Allow-Origin"]) end)
-    it("do not vary when any is allowed", function() assert.is_nil(send("GET", "/health", { headers = { origin = "http://x" } }).headers["Vary"]) end)
+    it("do not vary when any is allowed", function() assert.is_nil(send("GET", "/health",
+      { headers = { origin = "http://x" } }).headers["Vary"]) end)
   end)
 
   describe("callers", function()
@@ -269,7 +278,8 @@ describe("entry.api", function()
   describe("formats", function()
     local function query(accept, sql) return send("POST", "/query", { body = { sql = sql or "x" }, headers = { accept = accept } }) end
     for accept, expected in pairs { ["application/json"] = "application/json", ["*/*"] = "application/json", ["text/csv"] = "text/csv",
-      ["text/csv;q=0.5, application/json"] = "application/json", ["text/csv, application/json;q=0.9"] = "text/csv", ["application/*"] = "application/json",
+      ["text/csv;q=0.5, application/json"] = "application/json", ["text/csv, application/json;q=0.9"] = "text/csv",
+        ["application/*"] = "application/json",
       ["text/html, text/csv"] = "text/csv" } do
       it("Accept: " .. accept .. " gives " .. expected, function() assert.are.equal(expected, query(accept).headers["Content-Type"]) end)
     end
@@ -279,7 +289,8 @@ describe("entry.api", function()
       local parts = {}
       answer.body(function(chunk) parts[#parts + 1] = chunk; return true end)
       assert.are.equal("a,b\n1,2\n", table.concat(parts))
-      assert.are.equal("attachment; filename=\"r__sum__.csv\"; filename*=UTF-8''r%C3%A9sum%C3%A9.csv", answer.headers["Content-Disposition"])
+      assert.are.equal("attachment; filename=\"r__sum__.csv\"; filename*=UTF-8''r%C3%A9sum%C3%A9.csv",
+        answer.headers["Content-Disposition"])
     end)
     it("stop when the reader left", function()
       local count = 0
@@ -313,7 +324,8 @@ describe("entry.api", function()
         { answer.headers["Content-Type"], answer.headers["Accept-Ranges"], answer.headers["ETag"], answer.headers["Content-Disposition"] })
     end)
     for range, expected in pairs { ["bytes=0-3"] = { 0, 4, "bytes 0-3/1000" }, ["bytes=-8"] = { 992, 8, "bytes 992-999/1000" },
-      ["bytes=990-"] = { 990, 10, "bytes 990-999/1000" }, ["bytes=990-5000"] = { 990, 10, "bytes 990-999/1000" }, ["bytes=-5000"] = { 0, 1000, "bytes 0-999/1000" } } do
+      ["bytes=990-"] = { 990, 10, "bytes 990-999/1000" }, ["bytes=990-5000"] = { 990, 10, "bytes 990-999/1000" }, ["bytes=-5000"] = { 0,
+        1000, "bytes 0-999/1000" } } do
       it("are sent in part for " .. range, function()
         local answer = get { range = range }
         assert.are.same({ 206, expected[1], expected[2], expected[3] },

@@ -15,7 +15,8 @@ describe("entry.auth", function()
       assert.are.equal(a, ask(authenticate, "BEARER   first-token-000001 "))
       assert.is_nil(a:find("first-token", 1, true))
     end)
-    for _, header in ipairs { "Bearer wrong", "Basic Zmlyc3Q=", "Bearer", "Bearer ", "first-token-000001", "Bearer first-token-000001, Bearer x", "Bearer a b" } do
+    for _, header in ipairs { "Bearer wrong", "Basic Zmlyc3Q=", "Bearer", "Bearer ", "first-token-000001",
+      "Bearer first-token-000001, Bearer x", "Bearer a b" } do
       it("refuses '" .. header .. "'", function()
         local caller, err = ask(authenticate, header)
         assert.is_nil(caller)
@@ -33,8 +34,10 @@ describe("entry.auth", function()
     end)
   end)
 
-  for host, expected in pairs { ["127.0.0.1"] = true, ["127.5.6.7"] = true, localhost = true, LOCALHOST = true, ["::1"] = true, ["[::1]"] = true,
-    ["::ffff:127.0.0.1"] = true, ["0.0.0.0"] = false, ["::"] = false, ["192.168.1.5"] = false, ["127.0.0.1.evil.org"] = false, ["1270.0.0.1"] = false,
+  for host, expected in pairs { ["127.0.0.1"] = true, ["127.5.6.7"] = true, localhost = true, LOCALHOST = true, ["::1"] = true,
+    ["[::1]"] = true,
+    ["::ffff:127.0.0.1"] = true, ["0.0.0.0"] = false, ["::"] = false, ["192.168.1.5"] = false, ["127.0.0.1.evil.org"] = false,
+      ["1270.0.0.1"] = false,
     ["127.0.0.999"] = false, [""] = false, ["lake.local"] = false, ["localhost.evil"] = false } do
     it(("'%s' is %sloopback"):format(host, expected and "" or "not "), function() assert.are.equal(expected, auth.is_loopback(host)) end)
   end
@@ -72,7 +75,8 @@ describe("entry.auth", function()
       assert.is_string(ask(authenticate, "Bearer filefilefilefile"))
     end)
     it("says when the file cannot be read", function()
-      local authenticate, err = auth.from_settings({ auth = "token", token_file = "f" }, { crypto = crypto, read_file = function() return nil, "gone" end })
+      local authenticate, err = auth.from_settings({ auth = "token", token_file = "f" }, { crypto = crypto,
+        read_file = function() return nil, "gone" end })
       assert.is_nil(authenticate)
       assert.are.equal("BadSetting", err.code)
     end)

@@ -8,7 +8,8 @@ local lines, clock
 
 before_each(function()
   lines, clock = {}, 100
-  log.configure { level = "info", write = function(line) lines[#lines + 1] = line end, time = function() return "t" end, context = function() end }
+  log.configure { level = "info", write = function(line) lines[#lines + 1] = line end, time = function() return "t" end,
+    context = function() end }
 end)
 
 local function new(options)

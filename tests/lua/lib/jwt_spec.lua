@@ -80,9 +80,11 @@ end
 
 describe("lib.jwt", function()
   it("gives the claims of a good RS256 token", function() assert.are.equal("user-1", accepted({}, {}).sub) end)
-  it("gives the claims of a good ES256 token", function() assert.are.equal("user-1", accepted({ alg = "ES256", kid = "k2" }, {}, "k2").sub) end)
+  it("gives the claims of a good ES256 token", function() assert.are.equal("user-1", accepted({ alg = "ES256", kid = "k2" }, {},
+    "k2").sub) end)
   it("takes any of several audiences", function() assert.is_table(accepted({}, { aud = { "x", "other" } })) end)
-  it("takes client_id for the audience when there is none", function() assert.is_table(accepted({}, { aud = "none", client_id = "app" })) end)
+  it("takes client_id for the audience when there is none", function() assert.is_table(accepted({}, { aud = "none",
+    client_id = "app" })) end)
   it("allows for the clock skew", function()
     assert.is_table(accepted({}, { exp = NOW - 59 }))
     assert.is_table(accepted({}, { nbf = NOW + 59 }))
@@ -91,7 +93,8 @@ describe("lib.jwt", function()
 
   for name, case in pairs {
     ["that has expired"] = { {}, { exp = NOW - 60 }, "expired" }, ["without an expiry"] = { {}, { exp = "none" }, "no expiry" },
-    ["whose expiry is text"] = { {}, { exp = "9999999999" }, "no expiry" }, ["whose expiry is endless"] = { {}, { exp = 1e300 }, "no expiry" },
+    ["whose expiry is text"] = { {}, { exp = "9999999999" }, "no expiry" }, ["whose expiry is endless"] = { {}, { exp = 1e300 },
+      "no expiry" },
     ["that is not valid yet"] = { {}, { nbf = NOW + 61 }, "not valid yet" }, ["from the future"] = { {}, { iat = NOW + 61 }, "future" },
     ["whose nbf is text"] = { {}, { nbf = "1" }, "not valid yet" },
     ["of another issuer"] = { {}, { iss = "https://evil" }, "issuer" }, ["without an issuer"] = { {}, { iss = "none" }, "issuer" },
@@ -100,9 +103,12 @@ describe("lib.jwt", function()
     ["with an empty subject"] = { {}, { sub = "" }, "subject" }, ["with a number for a subject"] = { {}, { sub = 5 }, "subject" },
     ["with alg none"] = { { alg = "none" }, {}, "algorithm" }, ["with alg None"] = { { alg = "None" }, {}, "algorithm" },
     ["with HS256, the key as its secret"] = { { alg = "HS256" }, {}, "algorithm" }, ["with RS512"] = { { alg = "RS512" }, {}, "algorithm" },
-    ["without an algorithm"] = { { alg = "absent" }, {}, "algorithm" }, ["with ES256 and an RSA key"] = { { alg = "ES256" }, {}, "another type" },
-    ["with RS256 and an EC key"] = { { kid = "k2" }, {}, "another type", "k2" }, ["with a key for encryption"] = { { kid = "enc" }, {}, "not for signatures", "enc" },
-    ["with a short key"] = { { kid = "small" }, {}, "too short", "small" }, ["with a key on another curve"] = { { alg = "ES256", kid = "p384" }, {}, "curve", "p384" },
+    ["without an algorithm"] = { { alg = "absent" }, {}, "algorithm" }, ["with ES256 and an RSA key"] = { { alg = "ES256" }, {},
+      "another type" },
+    ["with RS256 and an EC key"] = { { kid = "k2" }, {}, "another type", "k2" }, ["with a key for encryption"] = { { kid = "enc" }, {},
+      "not for signatures", "enc" },
+    ["with a short key"] = { { kid = "small" }, {}, "too short", "small" }, ["with a key on another curve"] = { { alg = "ES256",
+      kid = "p384" }, {}, "curve", "p384" },
     ["with an unknown key"] = { { kid = "k9" }, {}, "not known" }, ["with a key id that is no text"] = { { kid = 5 }, {}, "key id" },
     ["with critical extensions"] = { { crit = { "b64" } }, {}, "extensions" }, ["signed by another key"] = { {}, {}, "signature", "k2" },
     ["that does not say which of several keys"] = { { kid = "absent" }, {}, "which key" },
@@ -112,8 +118,10 @@ describe("lib.jwt", function()
 
   local good = sign(header(), claims(), "k1")
   local head, body, tail = good:match("^(.-)%.(.-)%.(.-)$")
-  for name, token in pairs { ["of two parts"] = head .. "." .. body, ["with an empty signature"] = head .. "." .. body .. ".", ["of four parts"] = good .. ".x",
-    ["that is empty"] = "", ["that is very long"] = ("x"):rep(20000), ["with a header that is no JSON"] = base64url("x") .. "." .. body .. "." .. tail,
+  for name, token in pairs { ["of two parts"] = head .. "." .. body, ["with an empty signature"] = head .. "." .. body .. ".",
+    ["of four parts"] = good .. ".x",
+    ["that is empty"] = "", ["that is very long"] = ("x"):rep(20000),
+      ["with a header that is no JSON"] = base64url("x") .. "." .. body .. "." .. tail,
     ["with a header that is a list"] = base64url("[]") .. "." .. body .. "." .. tail, ["with odd letters"] = head .. "." .. body .. ".a+b/",
     ["with a body that is no JSON"] = head .. "." .. base64url("x") .. "." .. tail, ["in dots"] = "..", ["with spaces"] = " " .. good } do
     it("refuses a token " .. name, function() refused(token) end)

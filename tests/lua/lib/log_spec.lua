@@ -5,7 +5,8 @@ local lines
 
 before_each(function()
   lines = {}
-  log.configure { level = "info", write = function(line) lines[#lines + 1] = line end, time = function() return "2026-11-21T09:00:00.000Z" end,
+  log.configure { level = "info", write = function(line) lines[#lines + 1] = line end,
+    time = function() return "2026-11-21T09:00:00.000Z" end,
     context = function() return { request_id = "r-1" } end }
 end)
 
@@ -23,7 +24,8 @@ describe("lib.log", function()
   end)
   it("adds the context of the task", function() assert.are.equal("r-1", record({}).requestId) end)
   it("writes fields in camelCase", function() assert.are.equal(5, record({ retry_after_seconds = 5 }).retryAfterSeconds) end)
-  it("keeps a message of several lines in one record", function() assert.are.equal("a\nb\r\nc", record({ message = "a\nb\r\nc" }).message) end)
+  it("keeps a message of several lines in one record", function() assert.are.equal("a\nb\r\nc",
+    record({ message = "a\nb\r\nc" }).message) end)
   it("does not let a field replace time, level or event", function()
     local got = record({ level = "x", event = "y", time = "z" })
     assert.are.same({ "info", "tried", "x" }, { got.level, got.event, got.level_ })
@@ -36,7 +38,8 @@ describe("lib.log", function()
     assert.are.equal(1, #lines)
   end)
 
-  for _, name in ipairs { "password", "Authorization", "token", "session_token", "nextToken", "secret_key", "x-api-key", "cookie", "Set-Cookie", "signature",
+  for _, name in ipairs { "password", "Authorization", "token", "session_token", "nextToken", "secret_key", "x-api-key", "cookie",
+    "Set-Cookie", "signature",
     "aws_secret_access_key", "credentials", "private_key", "jwt" } do
     it("hides " .. name, function()
       assert.is_nil((record({ [name] = "hunter2" }) and lines[1]):find("hunter2", 1, true))
@@ -64,7 +67,8 @@ describe("lib.log", function()
     assert.are.equal("/x?signature=***&a=b", log.redact("/x?signature=s&a=b"))
   end)
   it("leaves innocent texts alone", function()
-    for _, text in ipairs { "SELECT a FROM t WHERE b = 'x'", "a = b & c", "https://host/path?x=1", "" } do assert.are.equal(text, log.redact(text)) end
+    for _, text in ipairs { "SELECT a FROM t WHERE b = 'x'", "a = b & c", "https://host/path?x=1", "" } do assert.are.equal(text,
+      log.redact(text)) end
   end)
   it("cuts very long texts", function() assert.is_true(#record({ message = ("x"):rep(100000) }).message < 9000) end)
   it("survives bytes that are not UTF-8", function() assert.are.equal("a?b", record({ message = "a\xffb" }).message) end)

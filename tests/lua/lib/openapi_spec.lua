@@ -3,7 +3,8 @@ local shape = require "lib.shape"
 local test_api = require "test_api"
 
 local use_cases = {
-  run = { summary = "Start.", input = shape.object { run = shape.date { optional = true }, idempotency_key = shape.string { optional = true, doc = "once" } } },
+  run = { summary = "Start.", input = shape.object { run = shape.date { optional = true },
+    idempotency_key = shape.string { optional = true, doc = "once" } } },
   list = { summary = "List.", input = shape.object { limit = shape.integer { min = 1, max = 100, default = 10 } },
     output = shape.object { item_list = shape.list(shape.string()) } },
   one = { summary = "One.", input = shape.object { job_id = shape.string() } },

@@ -63,7 +63,8 @@ describe("lib.shape", function()
     it("in a query take text", function() accepts(limit, { limit = "100" }, { limit = 100 }, TEXT) end)
     it("take their default", function() accepts(limit, {}, { limit = 10 }, TEXT) end)
     it("are clamped on demand", function()
-      local rows = shape.object { max_rows = shape.integer { min = 1, max = 1000, default = 500, clamp = true, coerce = true, falsy_is_absent = true } }
+      local rows = shape.object { max_rows = shape.integer { min = 1, max = 1000, default = 500, clamp = true, coerce = true,
+        falsy_is_absent = true } }
       for given, expected in pairs { [5000] = 1000, [-3] = 1, ["7"] = 7, [0] = 500, [""] = 500, [false] = 500 } do
         accepts(rows, { maxRows = given }, { max_rows = expected })
       end
