@@ -39,6 +39,7 @@ void sm_open_libs(lua_State *L)
 	luaL_openlibs(L);
 	forget(L, "os", os_names);
 	forget(L, "io", io_names);
+	sm_open_protect(L);
 	sm_open_coroutine(L);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	luaL_setfuncs(L, modules, 0);

@@ -1,6 +1,6 @@
 /*
- * lua_task: the module sm.task, thin form: spawn, join, parallel, sleep, queue, and the end of the program.
- * What needs no C (parallel, mutex, semaphore) is in lua/lib/task_extra.lua.
+ * lua_task: what lua/sm/task.lua is built on: start and cancel a task, sleep, park and wake, signals, the end of the
+ * program. Also the module sm.log.
  */
 #include "lua_libs.h"
 #include "lua_result.h"
@@ -67,6 +67,7 @@ struct park {
 	struct sm_timer timer;
 	struct sm_loop *loop;
 	bool waiting, woken;
+	bool gone; /* its task was killed: waking it would be lost */
 };
 
 static int park_finish(lua_State *L, struct sm_wait *wait)
@@ -83,6 +84,7 @@ static void park_cancel(struct sm_wait *wait)
 {
 	struct park *park = (struct park *)wait;
 	park->waiting = false;
+	park->gone = true;
 	sm_timer_stop(park->loop, &park->timer);
 }
 
@@ -113,6 +115,8 @@ static int l_park_wait(lua_State *L)
 	}
 	if (park->waiting)
 		return luaL_error(L, "two tasks wait on one place");
+	if (!sm_can_wait(L))
+		return luaL_error(L, "this call waits: it needs a task, and not a callback of a C function in it");
 	park->wait = (struct sm_wait){.finish = park_finish, .cancel = park_cancel};
 	park->waiting = true;
 	if (seconds >= 0) {
@@ -122,16 +126,24 @@ static int l_park_wait(lua_State *L)
 	return sm_wait_yield(L, &park->wait);
 }
 
-/* park:wake(): the waiter goes on; before a wait it is remembered once. */
+/* park:wake() -> false when its task was killed; the waiter goes on. Before a wait it is remembered once. */
 static int l_park_wake(lua_State *L)
 {
 	struct park *park = luaL_checkudata(L, 1, PARK_TYPE);
-	if (!park->woken) {
+	if (!park->woken && !park->gone) {
 		park->woken = true;
 		if (park->waiting)
 			sm_wait_done(&park->wait);
 	}
-	return 0;
+	lua_pushboolean(L, !park->gone);
+	return 1;
+}
+
+/* park:woken() -> true when a wake-up came that the waiter has not seen (and, killed, will not see). */
+static int l_park_woken(lua_State *L)
+{
+	lua_pushboolean(L, ((struct park *)luaL_checkudata(L, 1, PARK_TYPE))->woken);
+	return 1;
 }
 
 /* ---- spawn ---- */
@@ -146,7 +158,7 @@ struct handle {
 	int self;   /* reference of the handle while the task lives */
 };
 
-static const char *const end_names[] = {"ok", "failed", "limit", "cancelled"};
+static const char *const end_names[] = {"ok", "failed", "failed", "cancelled"};
 
 static void spawned_ended(void *owner, enum sm_task_end end, lua_State *co, int count)
 {
@@ -167,17 +179,36 @@ static void spawned_ended(void *owner, enum sm_task_end end, lua_State *co, int 
 	luaL_unref(L, LUA_REGISTRYINDEX, handle->self);
 }
 
-/* start(seconds|nil, bytes|nil, on_end(end, ...)|nil, fn, ...) -> handle. Raw form of spawn. */
-static int l_start(lua_State *L)
+static struct sm_limits check_limits(lua_State *L)
 {
 	struct sm_limits limits = {0};
-	if (!lua_isnoneornil(L, 1))
-		limits.deadline_ns = sm_clock_mono_ns() + (int64_t)(luaL_checknumber(L, 1) * 1e9);
-	limits.memory_bytes = (size_t)luaL_optinteger(L, 2, 0);
+	struct sm_task *parent = sm_task_current(L);
+	if (lua_isboolean(L, 1)) {
+		if (parent != NULL)
+			limits = parent->limits;
+		return limits;
+	}
+	if (!lua_isnoneornil(L, 1)) {
+		lua_Number seconds = luaL_checknumber(L, 1);
+		luaL_argcheck(L, seconds > 0 && seconds < 1e9, 1, "seconds expected");
+		limits.deadline_ns = sm_clock_mono_ns() + (int64_t)(seconds * 1e9);
+	}
+	lua_Integer bytes = luaL_optinteger(L, 2, 0);
+	luaL_argcheck(L, bytes >= 0, 2, "bytes expected");
+	limits.memory_bytes = (size_t)bytes;
+	return limits;
+}
+
+/*
+ * start(seconds|nil|true, bytes|nil, on_end(how, ...)|nil, fn, ...) -> handle. Raw form of spawn; true instead of
+ * seconds: with the limits of the running task.
+ */
+static int l_start(lua_State *L)
+{
+	struct sm_limits limits = check_limits(L);
 	luaL_checktype(L, 4, LUA_TFUNCTION);
-	lua_State *main_state = sm_host_of(L)->L;
 	struct handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
-	*handle = (struct handle){.L = main_state, .on_end = LUA_NOREF, .self = LUA_NOREF};
+	*handle = (struct handle){.L = sm_host_of(L)->L, .on_end = LUA_NOREF, .self = LUA_NOREF, .end = SM_TASK_FAILED};
 	luaL_setmetatable(L, TASK_TYPE);
 	if (!lua_isnil(L, 3)) {
 		lua_pushvalue(L, 3);
@@ -186,28 +217,34 @@ static int l_start(lua_State *L)
 	lua_pushvalue(L, -1);
 	handle->self = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_replace(L, 3);
-	int nargs = lua_gettop(L) - 4;
-	handle->task = sm_task_start(L, nargs, &limits, spawned_ended, handle, false);
-	if (handle->task == NULL)
-		return luaL_error(L, "not enough memory");
-	lua_settop(L, 3);
-	return 1;
+	handle->task = sm_task_start(L, lua_gettop(L) - 4, &limits, spawned_ended, handle, false);
+	if (handle->task == NULL) {
+		luaL_unref(L, LUA_REGISTRYINDEX, handle->on_end);
+		luaL_unref(L, LUA_REGISTRYINDEX, handle->self);
+		return luaL_error(L, "not enough memory for a task");
+	}
+	return 1; /* the handle: sm_task_start took the function and what lay above it */
 }
 
+/* handle:cancel(reason?): see sm_task_cancel. Nothing when it has ended. */
 static int l_task_cancel(lua_State *L)
 {
 	struct handle *handle = luaL_checkudata(L, 1, TASK_TYPE);
+	const char *reason = luaL_optstring(L, 2, NULL);
 	if (handle->task != NULL)
-		sm_task_cancel(handle->task, luaL_optstring(L, 2, NULL));
+		sm_task_cancel(handle->task, reason);
 	return 0;
 }
 
+/* handle:status() -> "running", "ok", "failed" or "cancelled". */
 static int l_task_status(lua_State *L)
 {
 	struct handle *handle = luaL_checkudata(L, 1, TASK_TYPE);
 	lua_pushstring(L, handle->task != NULL ? "running" : end_names[handle->end]);
 	return 1;
 }
+
+/* ---- the running task ---- */
 
 /* id() -> number of the running task, or nil. */
 static int l_id(lua_State *L)
@@ -219,7 +256,23 @@ static int l_id(lua_State *L)
 	return 1;
 }
 
-/* remaining() -> seconds to the deadline, nil without one. */
+/* context() -> the table that the running task owns; its children start with a copy. Outside a task: a new table. */
+static int l_context(lua_State *L)
+{
+	struct sm_task *task = sm_task_current(L);
+	if (task != NULL && task->context != LUA_NOREF) {
+		lua_rawgeti(L, LUA_REGISTRYINDEX, task->context);
+		return 1;
+	}
+	lua_newtable(L);
+	if (task != NULL) {
+		lua_pushvalue(L, -1);
+		task->context = luaL_ref(L, LUA_REGISTRYINDEX);
+	}
+	return 1;
+}
+
+/* remaining() -> seconds to the deadline of the running task, nil without one. */
 static int l_remaining(lua_State *L)
 {
 	struct sm_task *task = sm_task_current(L);
@@ -229,16 +282,42 @@ static int l_remaining(lua_State *L)
 	return 1;
 }
 
-/* exit(code): the loop ends after this turn. */
+/* can_wait() -> true where a wait is possible. */
+static int l_can_wait(lua_State *L)
+{
+	lua_pushboolean(L, sm_can_wait(L));
+	return 1;
+}
+
+/* ---- the program ---- */
+
+/* on_signal(fn|nil): fn("SIGTERM" or "SIGINT") runs as a task. Nil: such a signal ends the program again. */
+static int l_on_signal(lua_State *L)
+{
+	struct sm_host *host = sm_host_of(L);
+	if (!lua_isnoneornil(L, 1))
+		luaL_checktype(L, 1, LUA_TFUNCTION);
+	lua_settop(L, 1);
+	luaL_unref(L, LUA_REGISTRYINDEX, host->on_signal);
+	host->on_signal = lua_isnil(L, 1) ? LUA_NOREF : luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+/* exit(code?): does not return. Every task is cancelled (__close functions run), then the program ends. */
 static int l_exit(lua_State *L)
 {
 	struct sm_host *host = sm_host_of(L);
 	host->exit_code = (int)luaL_optinteger(L, 1, 0);
 	host->exiting = true;
-	return 0;
+	if (host->current == NULL)
+		return 0;
+	sm_task_cancel(host->current, "the program ends");
+	return sm_task_raise(L);
 }
 
-/* Module sm.log: write(line). */
+/* ---- modules ---- */
+
+/* Module sm.log: write(line): one line to standard error, with the others of this turn of the loop. */
 static int l_log_write(lua_State *L)
 {
 	size_t len;
@@ -254,19 +333,25 @@ int luaopen_sm_log(lua_State *L)
 	return 1;
 }
 
+static void make_type(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+	luaL_newmetatable(L, name);
+	lua_newtable(L);
+	luaL_setfuncs(L, methods, 0);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+}
+
 int luaopen_sm_task_core(lua_State *L)
 {
-	static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"start", l_start}, {"park", l_park_new}, {"id", l_id},
-	                                     {"remaining", l_remaining}, {"exit", l_exit}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {
+		{"sleep", l_sleep},         {"start", l_start},       {"park", l_park_new},         {"id", l_id},
+		{"context", l_context},     {"remaining", l_remaining}, {"can_wait", l_can_wait}, {"on_signal", l_on_signal},
+		{"exit", l_exit},           {NULL, NULL}};
 	static const luaL_Reg task_methods[] = {{"cancel", l_task_cancel}, {"status", l_task_status}, {NULL, NULL}};
-	static const luaL_Reg park_methods[] = {{"wait", l_park_wait}, {"wake", l_park_wake}, {NULL, NULL}};
-	luaL_newmetatable(L, TASK_TYPE);
-	luaL_newlib(L, task_methods);
-	lua_setfield(L, -2, "__index");
-	luaL_newmetatable(L, PARK_TYPE);
-	luaL_newlib(L, park_methods);
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 2);
+	static const luaL_Reg park_methods[] = {{"wait", l_park_wait}, {"wake", l_park_wake}, {"woken", l_park_woken}, {NULL, NULL}};
+	make_type(L, TASK_TYPE, task_methods);
+	make_type(L, PARK_TYPE, park_methods);
 	luaL_newlib(L, functions);
 	return 1;
 }

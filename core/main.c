@@ -28,7 +28,9 @@ static void ended(void *owner, enum sm_task_end end, lua_State *co, int count)
 {
 	struct run *run = owner;
 	run->ended = true;
-	if (end != SM_TASK_OK) {
+	if (end == SM_TASK_CANCELLED) { /* by sm.task.exit or a signal, which have set the code */
+		run->code = 130;
+	} else if (end != SM_TASK_OK) {
 		run->code = 1;
 		lua_getfield(co, -1, "traceback");
 		lua_getfield(co, -2, "message");
@@ -121,6 +123,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sewing: not enough memory\n");
 		return 1;
 	}
+	if (sm_host_signals(host) != SM_OK)
+		sm_log_plain("sewing: signals cannot be watched");
 	struct run run = {0};
 	int nargs = push_script(host->L, root, argc, argv);
 	if (nargs < 0) {

@@ -1,20 +1,22 @@
 #include "task.h"
 
 #include "clock.h"
-#include "vm.h"
+#include "task_inner.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "task_inner.h"
-
 enum wait_state { WAIT_NEW, WAIT_PENDING, WAIT_DONE };
 
-static const char yield_mark; /* its address marks a yield of the host, as against one of a script */
+#define SPARE_MAX 256           /* coroutines kept for the next tasks */
+#define GRACE_MAX_NS 2000000000 /* for __close functions after a kill */
+#define GRACE_MIN_NS 20000000
+
+static const char wait_mark; /* its address marks a yield of the host, as against one of a script */
+static const char kill_mark; /* its address is the error value of a kill; raising it allocates nothing */
 
 struct sm_host *sm_host_of(lua_State *L)
 {
@@ -38,7 +40,40 @@ uint64_t sm_task_id(const struct sm_task *task)
 
 bool sm_can_wait(lua_State *L)
 {
-	return sm_host_of(L)->current != NULL && lua_isyieldable(L);
+	struct sm_host *host = sm_host_of(L);
+	int top = host->chain_depth - 1;
+	return host->current != NULL && host->chain[top] == L && host->chain_waits[top] && lua_isyieldable(L);
+}
+
+/* ---- what runs now ---- */
+
+void sm_chain_push(lua_State *L, lua_State *co, bool can_wait)
+{
+	struct sm_host *host = sm_host_of(L);
+	int depth = host->chain_depth;
+	if (depth == SM_CHAIN_MAX)
+		luaL_error(L, "C stack overflow (coroutines nested too deeply)");
+	host->chain[depth] = co;
+	host->chain_waits[depth] = can_wait && (depth == host->chain_base || host->chain_waits[depth - 1]);
+	atomic_signal_fence(memory_order_seq_cst); /* the watchdog reads depth, then the entries below it */
+	host->chain_depth = depth + 1;
+	if (host->current != NULL && (host->current->hard || (host->current->kill != SM_KILL_NONE && !host->current->raised)))
+		sm_task_strike(host);
+}
+
+void sm_chain_pop(lua_State *L)
+{
+	sm_host_of(L)->chain_depth--;
+}
+
+bool sm_is_host_wait(lua_State *co)
+{
+	return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 && lua_touserdata(co, -1) == (const void *)&wait_mark;
+}
+
+void sm_push_host_wait(lua_State *L)
+{
+	lua_pushlightuserdata(L, (void *)&wait_mark);
 }
 
 /* ---- becoming ready ---- */
@@ -53,129 +88,252 @@ static void make_ready(struct sm_task *task)
 	task->host->ready_tail = &task->next_ready;
 }
 
-/* ---- ending by force: the kill is raised at the next instruction and at every one after it ---- */
+/* ---- ending by force ---- */
 
-/* Pushes the error table of a kill; where the script stood is found from L. */
-static void push_kill(lua_State *L, struct sm_task *task)
+static size_t add_text(char *text, size_t size, size_t at, const char *format, const char *a, int b, const char *c)
 {
-	static const char *const limits[] = {[SM_KILL_TIME] = "time", [SM_KILL_MEMORY] = "memory"};
-	char where[256] = "?", value[64];
+	if (at >= size)
+		return size;
+	int len = snprintf(text + at, size - at, format, a, b, c);
+	return len < 0 ? at : at + (size_t)len;
+}
+
+/* One coroutine's frames, innermost first. The first line of a script found is the place. */
+static size_t note_frames(struct sm_host *host, lua_State *co, struct sm_place *place, size_t at)
+{
 	lua_Debug ar;
-	for (int level = 0; lua_getstack(L, level, &ar); level++) {
-		lua_getinfo(L, "Sl", &ar);
-		if (ar.currentline > 0) {
-			snprintf(where, sizeof(where), "%.200s:%d", ar.short_src, ar.currentline);
-			break;
+	for (int level = 0; level < 24 && lua_getstack(co, level, &ar); level++) {
+		lua_getinfo(co, "Sln", &ar);
+		if (ar.currentline <= 0)
+			continue;
+		const char *source = sm_source_name(host, ar.source);
+		if (source == NULL)
+			source = ar.short_src;
+		if (place->line == 0) {
+			place->line = ar.currentline;
+			snprintf(place->source, sizeof(place->source), "%s", source);
 		}
+		at = add_text(place->traceback, sizeof(place->traceback), at, "\n\t%s:%d: in %s", source, ar.currentline,
+		              ar.name != NULL ? ar.name : ar.what[0] == 'm' ? "main chunk" : "a function");
 	}
+	return at;
+}
+
+void sm_task_note_place(struct sm_host *host, struct sm_task *task)
+{
+	if (task->place != NULL || (task->place = calloc(1, sizeof(*task->place))) == NULL)
+		return;
+	size_t at = (size_t)snprintf(task->place->traceback, sizeof(task->place->traceback), "stack traceback:");
+	for (int i = host->chain_depth - 1; i >= host->chain_base; i--)
+		at = note_frames(host, host->chain[i], task->place, at);
+}
+
+static void set_text(lua_State *L, const char *key, const char *value)
+{
+	lua_pushstring(L, value);
+	lua_setfield(L, -2, key);
+}
+
+static void format_value(const struct sm_task *task, char *text, size_t size)
+{
+	double seconds = (double)(task->limits.deadline_ns - task->started_ns) / 1e9;
+	double bytes = (double)task->limits.memory_bytes;
+	if (task->kill == SM_KILL_TIME)
+		snprintf(text, size, seconds >= 0.995 ? "%.1f s" : "%.2g s", seconds);
+	else if (bytes >= 1024.0 * 1024.0)
+		snprintf(text, size, "%.4g MiB", bytes / (1024.0 * 1024.0));
+	else
+		snprintf(text, size, "%.4g KiB", bytes / 1024.0);
+}
+
+static void fill_limit(lua_State *L, struct sm_task *task)
+{
+	const char *limit = task->kill == SM_KILL_TIME ? "time" : "memory";
+	char value[48], where[200] = "";
+	format_value(task, value, sizeof(value));
+	if (task->place != NULL && task->place->line > 0)
+		snprintf(where, sizeof(where), " at %s:%d", task->place->source, task->place->line);
+	set_text(L, "code", "limit");
+	set_text(L, "limit", limit);
+	set_text(L, "value", value);
+	lua_pushfstring(L, "%s limit of %s reached%s", limit, value, where);
+	lua_setfield(L, -2, "message");
+}
+
+/* Pushes the error table of a kill. */
+static int push_kill_table(lua_State *L)
+{
+	struct sm_task *task = lua_touserdata(L, 1);
 	lua_createtable(L, 0, 8);
 	if (task->kill == SM_KILL_CANCEL) {
-		lua_pushliteral(L, "cancelled");
-		lua_setfield(L, -2, "code");
-		lua_pushfstring(L, "cancelled: %s", task->reason);
+		const char *reason = task->reason != NULL ? task->reason : "no longer needed";
+		set_text(L, "code", "cancelled");
+		set_text(L, "reason", reason);
+		lua_pushfstring(L, "cancelled: %s", reason);
 		lua_setfield(L, -2, "message");
 	} else {
-		if (task->kill == SM_KILL_TIME)
-			snprintf(value, sizeof(value), "%.3g s", (double)(task->limits.deadline_ns - task->started_ns) / 1e9);
-		else
-			snprintf(value, sizeof(value), "%.4g MiB", (double)task->limits.memory_bytes / (1024.0 * 1024.0));
-		lua_pushliteral(L, "limit");
-		lua_setfield(L, -2, "code");
-		lua_pushstring(L, limits[task->kill]);
-		lua_setfield(L, -2, "limit");
-		lua_pushstring(L, value);
-		lua_setfield(L, -2, "value");
-		lua_pushfstring(L, "%s limit of %s reached at %s", limits[task->kill], value, where);
-		lua_setfield(L, -2, "message");
+		fill_limit(L, task);
 	}
-	lua_pushstring(L, where);
-	lua_setfield(L, -2, "where");
-	luaL_traceback(L, L, NULL, 0);
-	lua_setfield(L, -2, "traceback");
+	if (task->place != NULL && task->place->line > 0) {
+		set_text(L, "source", task->place->source);
+		lua_pushinteger(L, task->place->line);
+		lua_setfield(L, -2, "line");
+		set_text(L, "traceback", task->place->traceback);
+	}
+	sm_mark_error_table(L);
+	return 1;
+}
+
+bool sm_is_kill_mark(lua_State *L, int index)
+{
+	return lua_touserdata(L, index) == (const void *)&kill_mark;
+}
+
+bool sm_task_passes(lua_State *L, lua_State *where)
+{
+	struct sm_task *task = sm_host_of(L)->current;
+	return task != NULL && task->kill != SM_KILL_NONE && (!task->raised || task->hard || sm_is_kill_mark(where, -1));
+}
+
+static int64_t grace_of(const struct sm_task *task)
+{
+	if (task->kill != SM_KILL_TIME)
+		return GRACE_MAX_NS;
+	int64_t grace = (task->limits.deadline_ns - task->started_ns) / 4;
+	return grace < GRACE_MIN_NS ? GRACE_MIN_NS : grace > GRACE_MAX_NS ? GRACE_MAX_NS : grace;
+}
+
+static void set_hooks(struct sm_host *host, lua_Hook hook)
+{
+	for (int i = host->chain_base; i < host->chain_depth; i++)
+		lua_sethook(host->chain[i], hook, hook != NULL ? LUA_MASKCOUNT : 0, hook != NULL);
+}
+
+int sm_task_raise(lua_State *L)
+{
+	struct sm_host *host = sm_host_of(L);
+	struct sm_task *task = host->current;
+	if (!task->raised) {
+		sm_task_note_place(host, task);
+		task->grace_ns = sm_clock_mono_ns() + grace_of(task);
+		task->raised = true;
+		sm_timer_stop(host->loop, &task->deadline); /* the next wait starts it for the grace */
+		sm_watchdog_on(host);
+	}
+	if (!task->hard)
+		set_hooks(host, NULL);
+	lua_pushlightuserdata(L, (void *)&kill_mark);
+	return lua_error(L);
 }
 
 static void kill_hook(lua_State *L, lua_Debug *ar)
 {
 	(void)ar;
 	struct sm_task *task = sm_host_of(L)->current;
-	if (task == NULL || task->kill == SM_KILL_NONE) {
+	if (task == NULL || task->kill == SM_KILL_NONE || (task->raised && !task->hard))
 		lua_sethook(L, NULL, 0, 0);
-		return;
-	}
-	push_kill(L, task);
-	lua_error(L);
+	else
+		sm_task_raise(L);
 }
 
-/* Async-signal-safe: lua_sethook is what the manual allows from a signal handler. */
-void sm_task_strike(struct sm_task *task)
+void sm_task_strike(struct sm_host *host)
 {
-	for (int i = 0; i < task->depth; i++)
-		lua_sethook(task->chain[i], kill_hook, LUA_MASKCOUNT, 1);
+	set_hooks(host, kill_hook);
 }
 
+static void interrupt_wait(struct sm_task *task)
+{
+	struct sm_wait *wait = task->wait;
+	if (wait == NULL)
+		return;
+	task->wait = NULL;
+	task->interrupted = true;
+	wait->cancel(wait);
+	make_ready(task);
+}
+
+/* Orders the end. What waits goes on at once, to raise; what runs is struck; the rest learns it when it is resumed. */
 static void kill_task(struct sm_task *task, enum sm_kill kill)
 {
-	if (task->kill == SM_KILL_NONE)
-		task->kill = kill;
-	if (task->wait != NULL) {
-		struct sm_wait *wait = task->wait;
-		task->wait = NULL;
-		wait->cancel(wait);
-		make_ready(task);
-	}
-	sm_task_strike(task);
+	if (task->kill != SM_KILL_NONE)
+		return;
+	task->kill = kill;
+	interrupt_wait(task);
+	if (task->host->current == task)
+		sm_task_strike(task->host);
 }
 
 void sm_task_cancel(struct sm_task *task, const char *reason)
 {
-	if (task->kill == SM_KILL_NONE)
-		snprintf(task->reason, sizeof(task->reason), "%s", reason ? reason : "no longer needed");
+	if (task->kill != SM_KILL_NONE)
+		return;
+	task->reason = reason != NULL ? strdup(reason) : NULL;
 	kill_task(task, SM_KILL_CANCEL);
 }
 
 static void deadline_passed(struct sm_timer *timer)
 {
-	kill_task((struct sm_task *)((char *)timer - offsetof(struct sm_task, deadline)), SM_KILL_TIME);
+	struct sm_task *task = (struct sm_task *)((char *)timer - offsetof(struct sm_task, deadline));
+	if (task->kill == SM_KILL_NONE) {
+		kill_task(task, SM_KILL_TIME);
+	} else if (task->raised) {
+		task->hard = true;
+		interrupt_wait(task);
+	}
 }
 
 /* ---- waiting ---- */
+
+/* The timer is started at the first wait only: most requests end without one. */
+static void start_deadline(struct sm_task *task)
+{
+	int64_t due = task->raised ? task->grace_ns : task->limits.deadline_ns;
+	if (due != 0 && task->deadline.slot == 0) {
+		task->deadline.fire = deadline_passed;
+		sm_timer_start(task->host->loop, &task->deadline, due);
+	}
+}
 
 static int wait_k(lua_State *L, int status, lua_KContext context)
 {
 	(void)status;
 	struct sm_task *task = sm_host_of(L)->current;
 	struct sm_wait *wait = (struct sm_wait *)context;
-	if (task->kill != SM_KILL_NONE) {
-		if (task->finished_wait == wait) { /* it had been answered when the kill came */
-			task->finished_wait = NULL;
-			wait->cancel(wait);
-		}
-		push_kill(L, task);
-		return lua_error(L);
+	if (task->interrupted) {
+		task->interrupted = false;
+		return sm_task_raise(L);
 	}
-	task->finished_wait = NULL;
+	if (task->kill != SM_KILL_NONE && !task->raised) { /* it had been answered when the kill came */
+		wait->cancel(wait);
+		return sm_task_raise(L);
+	}
 	return wait->finish(L, wait);
+}
+
+static int refuse_wait(lua_State *L, struct sm_wait *wait)
+{
+	bool in_task = sm_host_of(L)->current != NULL;
+	wait->cancel(wait);
+	return luaL_error(L, in_task ? "cannot wait inside a callback of a C function (sort, gsub, __gc)"
+	                             : "this call waits: it needs a task");
 }
 
 int sm_wait_yield(lua_State *L, struct sm_wait *wait)
 {
 	struct sm_task *task = sm_host_of(L)->current;
+	if (task != NULL && task->kill != SM_KILL_NONE && (!task->raised || task->hard)) {
+		wait->cancel(wait);
+		return sm_task_raise(L);
+	}
 	if (wait->state == WAIT_DONE)
 		return wait->finish(L, wait);
-	if (task == NULL || !lua_isyieldable(L)) {
-		wait->cancel(wait);
-		return luaL_error(L, task == NULL ? "this call waits: it needs a task"
-		                                  : "cannot wait inside a callback of a C function (sort, gsub)");
-	}
-	if (task->kill != SM_KILL_NONE) {
-		wait->cancel(wait);
-		push_kill(L, task);
-		return lua_error(L);
-	}
+	if (!sm_can_wait(L))
+		return refuse_wait(L, wait);
 	wait->task = task;
 	wait->state = WAIT_PENDING;
 	task->wait = wait;
-	lua_pushlightuserdata(L, (void *)&yield_mark);
+	start_deadline(task);
+	sm_push_host_wait(L);
 	return lua_yieldk(L, 1, (lua_KContext)wait, wait_k);
 }
 
@@ -185,169 +343,135 @@ void sm_wait_done(struct sm_wait *wait)
 	wait->state = WAIT_DONE;
 	if (!pending)
 		return;
-	struct sm_task *task = wait->task;
-	task->wait = NULL;
-	task->finished_wait = wait;
-	make_ready(task);
+	wait->task->wait = NULL;
+	make_ready(wait->task);
 }
 
-/* ---- coroutines of scripts: a wait of the host passes through them ---- */
+/* ---- start ---- */
 
-static bool is_host_yield(lua_State *co, int count)
+/* Protected: makes a coroutine, and a copy of the parent's context when there is one. (task) -> nothing */
+static int prepare_task(lua_State *L)
 {
-	return count == 1 && lua_touserdata(co, -1) == (void *)&yield_mark;
-}
-
-static void chain_push(lua_State *L, lua_State *co)
-{
-	struct sm_task *task = sm_host_of(L)->current;
-	if (task == NULL)
-		return;
-	if (task->depth == SM_CHAIN_MAX)
-		luaL_error(L, "coroutines nested too deeply (limit %d)", SM_CHAIN_MAX);
-	task->chain[task->depth++] = co;
-	if (task->kill != SM_KILL_NONE)
-		sm_task_strike(task);
-}
-
-static void chain_pop(lua_State *L)
-{
-	struct sm_task *task = sm_host_of(L)->current;
-	if (task != NULL && task->depth > 0)
-		task->depth--;
-}
-
-static int resume_k(lua_State *L, int status, lua_KContext wrap);
-
-/* Resumes the coroutine at index 1 of L with count arguments that lie on it. wrap: raise instead of false, message. */
-static int resume(lua_State *L, lua_State *co, int count, bool wrap)
-{
-	int results = 0;
-	chain_push(L, co);
-	int status = lua_resume(co, L, count, &results);
-	chain_pop(L);
-	if (status == LUA_YIELD && is_host_yield(co, results)) {
-		lua_pop(co, 1);
-		struct sm_task *task = sm_host_of(L)->current;
-		if (!lua_isyieldable(L)) {
-			struct sm_wait *wait = task->wait;
-			task->wait = NULL;
-			if (wait != NULL)
-				wait->cancel(wait);
-			return luaL_error(L, "cannot wait inside a callback of a C function (sort, gsub)");
-		}
-		lua_pushlightuserdata(L, (void *)&yield_mark);
-		return lua_yieldk(L, 1, wrap, resume_k);
+	struct sm_task *task = lua_touserdata(L, 1);
+	struct sm_task *parent = lua_touserdata(L, 2);
+	if (task->co == NULL) {
+		lua_State *co = lua_newthread(L);
+		lua_sethook(co, NULL, 0, 0); /* a parent that is being killed must not hand its hook down */
+		task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+		task->co = co;
 	}
-	if (status == LUA_OK || status == LUA_YIELD) {
-		if (!lua_checkstack(L, results + 1)) {
-			lua_pop(co, results);
-			return luaL_error(L, "too many results to resume");
-		}
-		if (!wrap)
-			lua_pushboolean(L, 1);
-		lua_xmove(co, L, results);
-		return results + !wrap;
+	if (parent == NULL)
+		return 0;
+	lua_createtable(L, 0, 4);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, parent->context);
+	for (lua_pushnil(L); lua_next(L, -2);) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, 3);
 	}
-	if (wrap) {
-		if (lua_closethread(co, L) == LUA_OK)
-			lua_pushliteral(co, "coroutine failed");
-		lua_xmove(co, L, 1);
-		return lua_error(L);
-	}
-	lua_pushboolean(L, 0);
-	lua_xmove(co, L, 1);
-	return 2;
-}
-
-static lua_State *coroutine_at(lua_State *L, int wrap)
-{
-	return wrap ? lua_tothread(L, lua_upvalueindex(1)) : lua_tothread(L, 1);
-}
-
-static int resume_k(lua_State *L, int status, lua_KContext wrap)
-{
-	(void)status;
-	return resume(L, coroutine_at(L, (int)wrap), 0, wrap != 0);
-}
-
-static bool can_resume(lua_State *L, lua_State *co)
-{
-	if (lua_status(co) == LUA_YIELD)
-		return true;
-	lua_Debug ar;
-	return lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar) == 0 && lua_gettop(co) > 0 && co != L;
-}
-
-static int start_resume(lua_State *L, lua_State *co, int count, bool wrap)
-{
-	if (!can_resume(L, co)) {
-		const char *message = lua_status(co) == LUA_OK && lua_gettop(co) > 0 ? "cannot resume non-suspended coroutine"
-		                                                                     : "cannot resume dead coroutine";
-		if (wrap)
-			return luaL_error(L, "%s", message);
-		lua_pushboolean(L, 0);
-		lua_pushstring(L, message);
-		return 2;
-	}
-	if (!lua_checkstack(co, count))
-		return luaL_error(L, "too many arguments to resume");
-	lua_xmove(L, co, count);
-	return resume(L, co, count, wrap);
-}
-
-static int l_resume(lua_State *L)
-{
-	luaL_checktype(L, 1, LUA_TTHREAD);
-	return start_resume(L, lua_tothread(L, 1), lua_gettop(L) - 1, false);
-}
-
-static int l_wrapped(lua_State *L)
-{
-	return start_resume(L, lua_tothread(L, lua_upvalueindex(1)), lua_gettop(L), true);
-}
-
-static int l_create(lua_State *L)
-{
-	luaL_checktype(L, 1, LUA_TFUNCTION);
-	lua_State *co = lua_newthread(L);
-	lua_pushvalue(L, 1);
-	lua_xmove(L, co, 1);
-	return 1;
-}
-
-static int l_wrap(lua_State *L)
-{
-	l_create(L);
-	lua_pushcclosure(L, l_wrapped, 1);
-	return 1;
-}
-
-static int l_yield(lua_State *L)
-{
-	struct sm_task *task = sm_host_of(L)->current;
-	if (task != NULL && task->co == L)
-		return luaL_error(L, "attempt to yield from outside a coroutine");
-	return lua_yield(L, lua_gettop(L));
-}
-
-void sm_open_coroutine(lua_State *L)
-{
-	static const luaL_Reg ours[] = {
-		{"create", l_create}, {"resume", l_resume}, {"wrap", l_wrap}, {"yield", l_yield}, {NULL, NULL}};
-	lua_getglobal(L, "coroutine");
-	luaL_setfuncs(L, ours, 0);
 	lua_pop(L, 1);
+	task->context = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
 }
 
-/* ---- start, run, end ---- */
+static bool prepare(struct sm_host *host, struct sm_task *task)
+{
+	struct sm_task *parent = host->current;
+	if (parent != NULL && parent->context == LUA_NOREF)
+		parent = NULL;
+	if (task->co != NULL && parent == NULL)
+		return true;
+	size_t cap = host->cap;
+	host->cap = SIZE_MAX; /* what the host needs for a task is not the parent's memory */
+	bool ok = lua_checkstack(host->L, 4);
+	if (ok) {
+		lua_pushcfunction(host->L, prepare_task);
+		lua_pushlightuserdata(host->L, task);
+		lua_pushlightuserdata(host->L, parent);
+		ok = lua_pcall(host->L, 2, 0, 0) == LUA_OK;
+		if (!ok)
+			lua_pop(host->L, 1);
+	}
+	host->cap = cap;
+	return ok;
+}
+
+static struct sm_task *take_spare(struct sm_host *host)
+{
+	struct sm_task *task = host->spare;
+	if (task == NULL) {
+		task = calloc(1, sizeof(*task));
+		if (task != NULL)
+			task->ref = task->context = LUA_NOREF;
+		return task;
+	}
+	host->spare = task->next;
+	host->spare_count--;
+	return task;
+}
+
+static void give_spare(struct sm_host *host, struct sm_task *task)
+{
+	lua_State *co = task->co;
+	int ref = task->ref;
+	if (co != NULL && (task->exposed || host->spare_count >= SPARE_MAX)) {
+		luaL_unref(host->L, LUA_REGISTRYINDEX, ref);
+		co = NULL;
+		ref = LUA_NOREF;
+	}
+	free(task->reason);
+	free(task->place);
+	if (co == NULL) {
+		free(task);
+		return;
+	}
+	*task = (struct sm_task){.co = co, .ref = ref, .context = LUA_NOREF, .next = host->spare};
+	host->spare = task;
+	host->spare_count++;
+}
+
+static int body_k(lua_State *L, int status, lua_KContext context)
+{
+	(void)context;
+	sm_host_of(L)->current->failed = status != LUA_OK && status != LUA_YIELD;
+	return lua_gettop(L) - 1;
+}
+
+/* What every task runs: its function, protected, so that __close functions of a failing one can still wait. */
+static int task_body(lua_State *L)
+{
+	lua_pushcfunction(L, sm_message_handler);
+	lua_insert(L, 1);
+	return body_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, body_k), 0);
+}
+
+static void link_task(struct sm_host *host, struct sm_task *task)
+{
+	task->prev = NULL;
+	task->next = host->tasks;
+	if (host->tasks != NULL)
+		host->tasks->prev = task;
+	host->tasks = task;
+}
+
+static void unlink_task(struct sm_host *host, struct sm_task *task)
+{
+	if (task->prev != NULL)
+		task->prev->next = task->next;
+	else
+		host->tasks = task->next;
+	if (task->next != NULL)
+		task->next->prev = task->prev;
+}
 
 struct sm_task *sm_task_start(lua_State *L, int nargs, const struct sm_limits *limits, sm_task_end_fn on_end, void *owner,
                               bool run_now)
 {
 	struct sm_host *host = sm_host_of(L);
-	struct sm_task *task = calloc(1, sizeof(*task));
-	if (task == NULL) {
+	struct sm_task *task = take_spare(host);
+	if (task == NULL || !prepare(host, task) || !lua_checkstack(task->co, nargs + 4)) {
+		if (task != NULL)
+			give_spare(host, task);
 		lua_pop(L, nargs + 1);
 		return NULL;
 	}
@@ -355,87 +479,127 @@ struct sm_task *sm_task_start(lua_State *L, int nargs, const struct sm_limits *l
 	task->id = ++host->next_task_id;
 	task->on_end = on_end;
 	task->owner = owner;
-	task->started_ns = sm_clock_mono_ns();
 	if (limits != NULL)
 		task->limits = *limits;
-	struct sm_task *parent = host->current;
-	host->current = NULL; /* what the host needs for a task is not the parent's memory */
-	task->co = lua_newthread(L);
-	task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-	host->current = parent;
-	lua_sethook(task->co, NULL, 0, 0); /* a parent that is being killed must not hand its hook down */
+	if (task->limits.deadline_ns != 0)
+		task->started_ns = sm_clock_mono_ns();
+	lua_pushcfunction(task->co, task_body);
 	lua_xmove(L, task->co, nargs + 1);
-	task->nargs = nargs;
-	task->chain[0] = task->co;
-	task->depth = 1;
-	if (task->limits.deadline_ns != 0) {
-		task->deadline.fire = deadline_passed;
-		sm_timer_start(host->loop, &task->deadline, task->limits.deadline_ns);
-	}
-	if (run_now) {
-		uint64_t id = task->id;
-		sm_task_resume(task);
-		return host->last_ended == id ? NULL : task;
-	}
+	task->nargs = nargs + 1;
+	link_task(host, task);
+	if (run_now && host->chain_depth < SM_CHAIN_MAX / 2)
+		return sm_task_resume(task) ? NULL : task;
 	make_ready(task);
 	return task;
+}
+
+/* ---- end ---- */
+
+/* Leaves one error value on the coroutine. Protected: without memory the value is Lua's own message. */
+static void set_error(struct sm_task *task, enum sm_task_end end)
+{
+	lua_State *co = task->co;
+	if (end == SM_TASK_FAILED) {
+		lua_pushcfunction(co, sm_message_handler);
+		lua_insert(co, -2);
+	} else {
+		lua_settop(co, 0);
+		lua_pushcfunction(co, push_kill_table);
+		lua_pushlightuserdata(co, task);
+	}
+	lua_pcall(co, 1, 1, 0);
+}
+
+/* Something went wrong outside the protected part (C stack, memory): the coroutine is dead; its value is the error. */
+static void revive(struct sm_task *task)
+{
+	lua_closethread(task->co, task->host->L);
+	task->failed = task->exposed = true;
+	if (lua_gettop(task->co) == 0)
+		lua_pushnil(task->co);
+}
+
+static enum sm_task_end end_of(const struct sm_task *task)
+{
+	if (!task->failed && !task->raised)
+		return SM_TASK_OK;
+	if (task->kill == SM_KILL_NONE)
+		return SM_TASK_FAILED;
+	return task->kill == SM_KILL_CANCEL ? SM_TASK_CANCELLED : SM_TASK_LIMIT;
 }
 
 static void end_task(struct sm_task *task, int status, int count)
 {
 	struct sm_host *host = task->host;
-	enum sm_task_end end = SM_TASK_OK;
-	if (status != LUA_OK) {
-		end = task->kill == SM_KILL_CANCEL ? SM_TASK_CANCELLED : task->kill != SM_KILL_NONE ? SM_TASK_LIMIT : SM_TASK_FAILED;
+	if (status != LUA_OK)
+		revive(task);
+	enum sm_task_end end = end_of(task);
+	if (task->kill != SM_KILL_NONE)
 		lua_sethook(task->co, NULL, 0, 0);
-		if (status == LUA_ERRMEM && task->kill == SM_KILL_NONE && task->limits.memory_bytes != 0) {
-			task->kill = SM_KILL_MEMORY;
-			end = SM_TASK_LIMIT;
-		}
-		if (task->kill != SM_KILL_NONE && !lua_istable(task->co, -1)) {
-			lua_pop(task->co, 1);
-			push_kill(task->co, task);
-		} else {
-			sm_push_error_table(task->co, task->co);
-		}
-		lua_State *keep = task->co;
-		lua_State *box = lua_newthread(host->L);
-		lua_xmove(keep, box, 1);
-		lua_closethread(keep, host->L); /* runs pending to-be-closed variables */
-		lua_settop(keep, 0);
-		lua_xmove(box, keep, 1);
-		lua_pop(host->L, 1);
+	if (end != SM_TASK_OK) {
+		set_error(task, end);
 		count = 1;
 	}
 	sm_timer_stop(host->loop, &task->deadline);
-	host->last_ended = task->id;
+	unlink_task(host, task);
+	bool collect = task->kill == SM_KILL_MEMORY;
 	if (task->on_end != NULL)
 		task->on_end(task->owner, end, task->co, count);
-	luaL_unref(host->L, LUA_REGISTRYINDEX, task->ref);
-	free(task);
+	luaL_unref(host->L, LUA_REGISTRYINDEX, task->context);
+	lua_settop(task->co, 0);
+	give_spare(host, task);
+	if (collect)
+		lua_gc(host->L, LUA_GCCOLLECT);
 }
 
-void sm_task_resume(struct sm_task *task)
+/* ---- run ---- */
+
+static size_t cap_of(const struct sm_host *host, const struct sm_task *task)
+{
+	if (task->limits.memory_bytes == 0)
+		return SIZE_MAX;
+	if (task->kill == SM_KILL_MEMORY)
+		return host->bytes + SM_MEMORY_GRACE;
+	int64_t left = (int64_t)task->limits.memory_bytes - task->used_bytes;
+	return host->bytes + (left > 0 ? (size_t)left : 0);
+}
+
+static int run_slice(struct sm_host *host, struct sm_task *task, int *count)
+{
+	int nargs = task->nargs;
+	if (nargs == 0)
+		lua_pop(task->co, 1); /* the mark of the wait */
+	task->nargs = 0;
+	size_t before = host->bytes;
+	host->cap = cap_of(host, task);
+	host->refused = 0;
+	sm_chain_push(host->L, task->co, true);
+	if (task->limits.deadline_ns != 0 || task->kill != SM_KILL_NONE)
+		sm_watchdog_on(host);
+	int status = lua_resume(task->co, host->L, nargs > 0 ? nargs : 0, count);
+	sm_chain_pop(host->L);
+	task->used_bytes += (int64_t)host->bytes - (int64_t)before;
+	if (task->used_bytes < 0)
+		task->used_bytes = 0; /* it freed what others had left */
+	return status;
+}
+
+bool sm_task_resume(struct sm_task *task)
 {
 	struct sm_host *host = task->host;
-	struct sm_task *before = host->current;
-	int nargs = task->nargs, count = 0;
-	task->nargs = 0;
+	struct sm_task *outer = host->current;
+	size_t outer_cap = host->cap;
+	int outer_base = host->chain_base, count = 0;
 	host->current = task;
-	task->slice_bytes = host->bytes;
-	if (task->kill != SM_KILL_NONE)
-		sm_task_strike(task);
-	sm_watchdog_on(host);
-	int status = lua_resume(task->co, host->L, nargs, &count);
-	task->used_bytes += (int64_t)host->bytes - (int64_t)task->slice_bytes;
-	if (task->used_bytes < 0)
-		task->used_bytes = 0;
-	host->current = before;
-	if (status == LUA_YIELD) {
-		lua_pop(task->co, count);
-		return;
-	}
+	host->chain_base = host->chain_depth;
+	int status = run_slice(host, task, &count);
+	host->chain_base = outer_base;
+	host->current = outer;
+	host->cap = outer_cap;
+	if (status == LUA_YIELD)
+		return false;
 	end_task(task, status, count);
+	return true;
 }
 
 bool sm_tasks_run_ready(struct sm_host *host)
@@ -452,4 +616,38 @@ bool sm_tasks_run_ready(struct sm_host *host)
 		task = next;
 	}
 	return true;
+}
+
+/* ---- the end of the program ---- */
+
+void sm_tasks_end(struct sm_host *host)
+{
+	int64_t until = sm_clock_mono_ns() + 1000000000;
+	for (struct sm_task *task = host->tasks; task != NULL; task = task->next)
+		sm_task_cancel(task, "the program ends");
+	while (host->tasks != NULL && sm_clock_mono_ns() < until) {
+		bool busy = sm_tasks_run_ready(host);
+		if (host->tasks != NULL)
+			sm_loop_turn(host->loop, busy ? 0 : 50);
+	}
+	for (struct sm_task *task = host->tasks; task != NULL; task = task->next)
+		if (task->wait != NULL)
+			task->wait->cancel(task->wait);
+}
+
+static void free_list(struct sm_task *task)
+{
+	while (task != NULL) {
+		struct sm_task *next = task->next;
+		free(task->reason);
+		free(task->place);
+		free(task);
+		task = next;
+	}
+}
+
+void sm_tasks_free(struct sm_host *host)
+{
+	free_list(host->tasks);
+	free_list(host->spare);
 }

@@ -8,7 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Counts every byte of the state, and refuses the running task what is beyond its cap. */
+/*
+ * The running task wants more than its cap. Lua collects all garbage and asks again; a second refusal in a row is real,
+ * and ends the task even when its script catches the error.
+ */
+static void *refuse(struct sm_host *host)
+{
+	struct sm_task *task = host->current;
+	if (++host->refused >= 2 && task != NULL && task->kill == SM_KILL_NONE) {
+		sm_task_note_place(host, task);
+		task->kill = SM_KILL_MEMORY;
+		host->cap = host->bytes + SM_MEMORY_GRACE;
+		sm_task_strike(host);
+	}
+	return NULL;
+}
+
+/* Counts every byte of the state. */
 static void *allocate(void *arg, void *block, size_t old_size, size_t new_size)
 {
 	struct sm_host *host = arg;
@@ -19,22 +35,12 @@ static void *allocate(void *arg, void *block, size_t old_size, size_t new_size)
 		host->bytes -= old_size;
 		return NULL;
 	}
-	struct sm_task *task = host->current;
-	if (task != NULL && task->limits.memory_bytes != 0 && new_size > old_size) {
-		int64_t used = task->used_bytes + (int64_t)(host->bytes + (new_size - old_size)) - (int64_t)task->slice_bytes;
-		if (used > (int64_t)task->limits.memory_bytes) {
-			if (host->refused_size == new_size && task->kill == SM_KILL_NONE) { /* again after a collection: it is real */
-				task->kill = SM_KILL_MEMORY;
-				sm_task_strike(task);
-			}
-			host->refused_size = new_size;
-			return NULL;
-		}
-	}
+	if (new_size > old_size && (new_size - old_size > host->cap || host->bytes > host->cap - (new_size - old_size)))
+		return refuse(host);
 	void *moved = realloc(block, new_size);
 	if (moved != NULL) {
 		host->bytes += new_size - old_size;
-		host->refused_size = 0;
+		host->refused = 0;
 	}
 	return moved;
 }
@@ -48,34 +54,62 @@ static int panic(lua_State *L)
 
 /* ---- error tables ---- */
 
-static void set_source(lua_State *L, lua_State *co, const char *message)
+#define ERROR_TYPE "sm.error"
+
+const char *sm_source_name(const struct sm_host *host, const char *source)
+{
+	if (source == NULL || (source[0] != '@' && source[0] != '='))
+		return NULL; /* the text of a chunk, not its name */
+	source++;
+	size_t len = strlen(host->root);
+	if (strncmp(source, host->root, len) == 0 && strncmp(source + len, "/lua/", 5) == 0)
+		return source + len + 5;
+	return source;
+}
+
+static int l_error_tostring(lua_State *L)
+{
+	lua_getfield(L, 1, "message");
+	return 1;
+}
+
+void sm_mark_error_table(lua_State *L)
+{
+	if (luaL_newmetatable(L, ERROR_TYPE)) {
+		lua_pushcfunction(L, l_error_tostring);
+		lua_setfield(L, -2, "__tostring");
+	}
+	lua_setmetatable(L, -2);
+}
+
+/* Sets source and line of the table on top of L: the innermost function of a script that co runs. */
+static void set_place(lua_State *L, lua_State *co)
 {
 	lua_Debug ar;
-	const char *colon = NULL;
 	for (int level = 0; lua_getstack(co, level, &ar); level++) {
 		lua_getinfo(co, "Sl", &ar);
-		if (ar.currentline > 0)
-			break;
-		ar.currentline = 0;
-	}
-	if (message != NULL && (colon = strstr(message, ".lua:")) != NULL) {
-		lua_pushlstring(L, message, (size_t)(colon + 4 - message));
+		if (ar.currentline <= 0)
+			continue;
+		const char *source = sm_source_name(sm_host_of(L), ar.source);
+		lua_pushstring(L, source != NULL ? source : ar.short_src);
 		lua_setfield(L, -2, "source");
-		lua_pushinteger(L, strtol(colon + 5, NULL, 10));
+		lua_pushinteger(L, ar.currentline);
 		lua_setfield(L, -2, "line");
+		return;
 	}
 }
 
 void sm_push_error_table(lua_State *L, lua_State *co)
 {
-	if (lua_istable(L, -1))
+	if (lua_istable(L, -1) || sm_is_kill_mark(L, -1))
 		return;
 	lua_createtable(L, 0, 4);
-	const char *message = luaL_tolstring(L, -2, NULL);
+	luaL_tolstring(L, -2, NULL);
 	lua_setfield(L, -2, "message");
-	luaL_traceback(L, co, NULL, 0);
+	luaL_traceback(L, co, NULL, L == co ? 1 : 0);
 	lua_setfield(L, -2, "traceback");
-	set_source(L, co, message);
+	set_place(L, co);
+	sm_mark_error_table(L);
 	lua_replace(L, -2);
 }
 
@@ -103,6 +137,8 @@ struct sm_host *sm_host_new(const char *root)
 	if (host == NULL)
 		return NULL;
 	host->ready_tail = &host->ready_head;
+	host->cap = SIZE_MAX;
+	host->on_signal = LUA_NOREF;
 	host->root = strdup(root);
 	host->loop = sm_loop_new(4);
 	host->L = host->root != NULL && host->loop != NULL ? lua_newstate(allocate, host) : NULL;
@@ -124,9 +160,12 @@ void sm_host_free(struct sm_host *host)
 {
 	if (host == NULL)
 		return;
+	sm_tasks_end(host);
 	sm_watchdog_off();
+	sm_signals_off(host);
 	lua_close(host->L);
 	sm_loop_free(host->loop);
+	sm_tasks_free(host);
 	sm_log_flush();
 	free(host->root);
 	free(host);

@@ -10,18 +10,29 @@
 
 #include "task.h"
 
+/* Coroutines that run nested in one another; more than Lua's own C stack allows. */
+#define SM_CHAIN_MAX 208
+
 struct sm_host {
 	struct sm_loop *loop;
 	lua_State *L; /* the main thread: runs no script itself, only starts tasks */
 	char *root;   /* the folder that holds lua/ */
 	struct sm_task *current;
 	struct sm_task *ready_head, **ready_tail; /* to be resumed in this turn */
-	size_t bytes;                             /* allocated by the Lua state now */
+	struct sm_task *tasks;                    /* all that have not ended */
+	struct sm_task *spare;                    /* ended ones whose coroutine can be used again */
+	unsigned spare_count;
+	/* what runs now: the coroutine of the task and those of the script nested in it */
+	lua_State *volatile chain[SM_CHAIN_MAX];
+	bool chain_waits[SM_CHAIN_MAX]; /* a wait can pass from here to the loop */
+	volatile int chain_base, chain_depth;
+	size_t bytes;     /* allocated by the Lua state now */
+	size_t cap;       /* of bytes while the current task runs */
+	unsigned refused; /* allocations refused in a row */
 	uint64_t next_task_id;
-	uint64_t last_ended;                      /* id of the task that ended last */
-	size_t refused_size;                      /* the allocation refused last, 0 when one succeeded since */
-	bool exiting;                             /* sm.task.exit was called */
+	bool exiting; /* sm.task.exit was called, or a signal nobody handles came */
 	int exit_code;
+	int on_signal; /* reference of the function called with a signal's name; LUA_NOREF */
 };
 
 /* root: the folder that holds lua/. NULL when there is no memory. */
@@ -34,10 +45,17 @@ void sm_host_free(struct sm_host *host);
  */
 void sm_host_run(struct sm_host *host, bool (*done)(void *arg), void *arg);
 
+/* From here on SIGTERM and SIGINT go to sm.task.on_signal; without a handler they end sm_host_run with 128 + number. */
+enum sm_status sm_host_signals(struct sm_host *host);
+
 /* A message handler for lua_pcall: makes the error table {message, traceback, source, line} (a table passes through). */
 int sm_message_handler(lua_State *L);
 /* Pushes the error table for the error value on top of L (replaced); co is where it was raised. */
 void sm_push_error_table(lua_State *L, lua_State *co);
+/* Gives the table on top of L the metatable of error tables (tostring gives the message). */
+void sm_mark_error_table(lua_State *L);
+/* The path of a chunk as people know it: below lua/, or as loaded. Borrows from source. */
+const char *sm_source_name(const struct sm_host *host, const char *source);
 
 /* lua_libs.c: opens the standard libraries and every sm.* module (lazily, through package.preload). */
 void sm_open_libs(lua_State *L);
