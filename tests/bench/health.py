@@ -33,13 +33,13 @@ with scratch() as folder:
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=nginx_port))
     uvicorn = [str(Path(sys.executable).parent / "uvicorn"), "--app-dir", folder, "app:app"]
     with sewing(folder / "data", cpu=0) as (_, base), \
-            sewing(folder / "quiet", cpu=0, env={"LOG_LEVEL": "error"}) as (_, quiet), \
+            sewing(folder / "quiet", cpu=0, env={"SEWING_ACCESS_LOG": "false"}) as (_, quiet), \
             server(["nginx", "-p", folder, "-c", folder / "nginx.conf"], nginx_port, 0), \
             server([*uvicorn, "--port", logged_port], logged_port, 0), \
             server([*uvicorn, "--port", quiet_port, "--log-level", "error", "--no-access-log"], quiet_port, 0):
         targets = {
             "sewing, access log on (as started)": base,
-            "sewing, LOG_LEVEL=error": quiet,
+            "sewing, no access log": quiet,
             "FastAPI on uvicorn, as started": f"http://127.0.0.1:{logged_port}",
             "FastAPI on uvicorn, no access log": f"http://127.0.0.1:{quiet_port}",
             "nginx, static answer, no access log": f"http://127.0.0.1:{nginx_port}",

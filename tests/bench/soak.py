@@ -27,7 +27,7 @@ def requests(base, script, count):
 
 
 note = load()
-with scratch() as folder, sewing(folder / "data", env={"LOG_LEVEL": "error"}) as (process, base):
+with scratch() as folder, sewing(folder / "data", env={"SEWING_ACCESS_LOG": "false"}) as (process, base):
     script = folder / "mix.lua"
     script.write_text(SCRIPT)
     early = requests(base, script, 10_000)
