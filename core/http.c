@@ -687,6 +687,11 @@ bool sm_http_room(const struct sm_http_call *call)
 	return call->queue.len - call->queue_sent <= QUEUE_LOW;
 }
 
+bool sm_http_readable(const struct sm_http_call *call)
+{
+	return call->ended || call->body.len > call->body_taken;
+}
+
 enum sm_status sm_http_write(struct sm_http_call *call, const void *bytes, size_t len)
 {
 	if (call->ended)

@@ -58,6 +58,8 @@ void sm_http_call_free(struct sm_http_call *call);
 /* SM_OK; SM_CONFLICT: taken, but wait until sm_http_room; SM_CLOSED: the exchange is over, see sm_http_result. */
 enum sm_status sm_http_write(struct sm_http_call *call, const void *bytes, size_t len);
 void sm_http_write_end(struct sm_http_call *call);
+/* sm_http_read has something to say. */
+bool sm_http_readable(const struct sm_http_call *call);
 bool sm_http_room(const struct sm_http_call *call);
 
 /* Status and header are there. */

@@ -12,6 +12,7 @@ static const luaL_Reg modules[] = {
 	{"sm.log", luaopen_sm_log},
 	{"sm.duckdb", luaopen_sm_duckdb},
 	{"sm.files", luaopen_sm_files},
+	{"sm.http_core", luaopen_sm_http_core},
 	{"sm.server", luaopen_sm_server},
 	{"sm.sqlite", luaopen_sm_sqlite},
 	{"sm.json", luaopen_sm_json},
