@@ -34,10 +34,7 @@ end
 
 local function copy_rows(con, select, folder)
   local path = folder:gsub("'", "''")
-  local result, err = con:query(("COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION snappy, PER_THREAD_OUTPUT true)"):format(select, path))
-  if not result then return nil, err end
-  local count = con:query(("SELECT COUNT(*) AS n FROM read_parquet('%s/*.parquet')"):format(path))
-  return count and (count.rows[1].n or count.rows[1][1]) or 0
+  return con:exec(("COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION snappy, PER_THREAD_OUTPUT true)"):format(select, path))
 end
 
 ---@class ReplicationOptions

@@ -88,7 +88,7 @@ local function from_columns(con, relation, source, found)
   if not described then return nil, err end
   local there = {}
   for _, row in ipairs(described.rows) do
-    local name, kind = row.column_name or row[1], row.column_type or row[2]
+    local name, kind = row[1], row[2]
     there[name:lower():match("^%s*(.-)%s*$")] = { name = name, kind = kind }
   end
   local list = {}

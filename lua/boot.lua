@@ -1,0 +1,270 @@
+-- Puts the program together: the one place that knows settings, adapters, ports and use cases.
+-- Adapters are made when they are first touched, so that a start does not wait for what nobody asks for.
+local errors = require "lib.errors"
+local log = require "lib.log"
+local ports = require "ports"
+
+local M = {}
+
+local SYSTEM <const> = "lakehouse"
+local RESULT_DAYS <const> = 7
+
+-- The folder that holds this file.
+local function lua_folder()
+  return (package.searchpath("boot", package.path):gsub("/?boot%.lua$", ""))
+end
+
+-- A port that is made with its first use. Failing to make it is an answer, not a crash: every call says why.
+local function lazily(name, make)
+  local adapter, building
+  local function get()
+    if adapter then return adapter end
+    local task = require "sm.task"
+    building = building or task.mutex()
+    return building:with(function()
+      if adapter then return adapter end
+      local made, err = make()
+      if not made then return nil, err end
+      local ok, problem = ports.check(name, made)
+      if not ok then return nil, errors.new("InternalError", problem) end
+      adapter = made
+      return adapter
+    end)
+  end
+  local proxy = {}
+  for _, fn in ipairs(ports.list[name]) do
+    proxy[fn] = function(...)
+      local made, err = get()
+      if not made then return nil, err end
+      return made[fn](...)
+    end
+  end
+  return proxy, get, function() return adapter end
+end
+
+-- Data folder ------------------------------------------------------------------------------------------------------
+
+-- One process at a time works on a data folder.
+local function open_folder(settings)
+  local files = require "sm.files"
+  local ok, message, code = files.mkdir(settings.data .. "/lake")
+  if not ok then return nil, errors.from(message, code, "data folder " .. settings.data) end
+  local held
+  held, message, code = files.lock(settings.data .. "/lock")
+  if held then return held, files.realpath(settings.data) end
+  if code == "conflict" then
+    return nil, errors.new("DataFolderBusy", ("the data folder %s is in use: %s"):format(settings.data, tostring(message)))
+  end
+  return nil, errors.from(message, code, "data folder " .. settings.data)
+end
+
+local function sandbox_of(settings, data)
+  if settings.source then return require("sm.files").realpath(settings.source) or settings.source end
+  return data .. "/sample"
+end
+
+-- Adapters ---------------------------------------------------------------------------------------------------------
+
+local function open_lake(self)
+  local lake, err = require("adapters.local.lake").open { data = self.data, source = self.source,
+    engine = { library = self.settings.duckdb, threads = self.settings.engine_threads, memory_bytes = self.settings.engine_memory } }
+  if not lake then return nil, err end
+  self.lake = lake
+  return lake
+end
+
+-- The lake, opened once whoever asks first.
+local function lake_getter(self)
+  local mutex = require("sm.task").mutex()
+  return function()
+    if self.lake then return self.lake end
+    return mutex:with(function() return self.lake or open_lake(self) end)
+  end
+end
+
+local function source_folder(self)
+  if self.settings.source then return self.source end
+  local lake, err = self.get_lake()
+  if not lake then return nil, err end
+  local con <close>
+  con, err = lake.engine:connect()
+  if not con then return nil, err end
+  return require("adapters.local.sample").ensure(con, self.source)
+end
+
+local function lake_ports(self, all)
+  local function on_lake(name, make)
+    all[name] = lazily(name, function()
+      local lake, err = self.get_lake()
+      if not lake then return nil, err end
+      return make(lake)
+    end)
+  end
+  local catalog_adapter
+  on_lake("catalog", function(lake)
+    catalog_adapter = require("adapters.local.catalog").new(lake)
+    return catalog_adapter
+  end)
+  on_lake("table_store", function(lake) return require("adapters.local.table_store").new(lake) end)
+  on_lake("warehouse", function(lake)
+    return require("adapters.local.warehouse").new { lake = lake, state = self.state, max_bytes = self.settings.query_max_bytes }
+  end)
+  on_lake("storage", function()
+    all.catalog.databases() -- makes the catalog, whose listing of files the port does not promise
+    return require("adapters.local.storage").new { root = self.data .. "/lake", catalog = catalog_adapter, state = self.state,
+      clock = all.clock, base_url = self.base_url }
+  end)
+end
+
+local function connect(self)
+  local lake, err = self.get_lake()
+  if not lake then return nil, err end
+  return lake.engine:connect()
+end
+
+local function make_ports(self)
+  local all = {}
+  all.clock = require("adapters.local.clock").new()
+  all.ids = require("adapters.local.ids").new()
+  all.tasks = require("adapters.local.tasks").new()
+  all.statements = require("adapters.local.statements").new(self.folder .. "/sql/" .. SYSTEM, self.settings.reload)
+  all.lock = require("adapters.local.lock").new(self.state, all.clock)
+  all.jobs = require("adapters.local.jobs").new(self.state, all.clock)
+  all.functions = require("adapters.local.functions").new(self.call, self.report)
+  all.bus = require("adapters.local.bus").new(all.functions)
+  lake_ports(self, all)
+  all.replication = require("adapters.local.replication").new { root = self.data .. "/lake", bus = all.bus, clock = all.clock, ids = all.ids,
+    pipeline = self.pipeline, source_folder = function() return source_folder(self) end, connect = function() return connect(self) end,
+    register = function(request) return all.catalog.register_partition(request) end }
+  for name in pairs(ports.list) do
+    local ok, problem = ports.check(name, all[name])
+    if not ok then return nil, errors.new("InternalError", problem) end
+  end
+  return all
+end
+
+-- Use cases --------------------------------------------------------------------------------------------------------
+
+-- The checked pipeline, made again when its list was read again; a faulty edit leaves the last good one.
+local function pipeline_getter(on_reload)
+  local list, ready, broken
+  return function()
+    local ok, current = pcall(require, "domain." .. SYSTEM .. ".pipeline")
+    if ok and current == list then return ready end
+    local prepared, err
+    if ok then prepared, err = require("domain." .. SYSTEM .. ".pipeline_rules").prepare(current) else err = tostring(current) end
+    if prepared then
+      list, ready = current, prepared
+    elseif broken ~= current then
+      broken = current
+      if ready and on_reload then on_reload("pipeline", tostring(err)) end
+    end
+    return ready, err
+  end
+end
+
+-- The context of a call with what every use case is given.
+local function full_context(self, ctx)
+  local full = { settings = self.settings, pipeline = self.pipeline(), version = self.version }
+  for key, value in pairs(ctx or {}) do full[key] = value end
+  return full
+end
+
+local function adapt(self, use_case)
+  local adapted = {}
+  for key, value in pairs(use_case) do adapted[key] = value end
+  adapted.run = function(given, input, ctx) return use_case.run(given, input, full_context(self, ctx)) end
+  return adapted
+end
+
+-- Runs a use case for the background: events and calls of other use cases.
+local function caller(self)
+  return function(name, payload)
+    local use_case, err = self.use_cases.find(name)
+    if not use_case then return nil, err end
+    local input
+    input, err = require("lib.shape").check(use_case.input or require("lib.shape").empty, payload or {})
+    if not input then return nil, err end
+    local context = require("sm.task").context()
+    context.job_id = payload and payload.job_id or context.job_id
+    return use_case.run(ports.only(self.ports, use_case.ports), input, { request_id = "background", caller = "background" })
+  end
+end
+
+local function report(name, payload, err)
+  local fields = { use_case = name, job_id = payload and payload.job_id, message = tostring(err) }
+  if type(err) == "table" then
+    fields.code, fields.message, fields.traceback = err.code, err.message, err.traceback or (err.details and err.details.traceback)
+  end
+  log.error("background_failed", fields)
+end
+
+-- Life -------------------------------------------------------------------------------------------------------------
+
+-- What a process that died has left: half-written bronze, runners' locks, and jobs that are not over.
+local function resume(self)
+  self.ports.replication.sweep()
+  local open, err = self.ports.jobs.unfinished()
+  if not open then return nil, err end
+  for _, job in ipairs(open) do
+    log.info("job_resumed", { job_id = job.id, run = job.run })
+    self.ports.functions.invoke_async("orchestrate", { job_id = job.id, run = job.run })
+  end
+  if self.lake_exists then self.ports.warehouse.purge(RESULT_DAYS * 86400) end
+  return #open
+end
+
+local function close(self)
+  if self.closed then return end
+  self.closed = true
+  self.ports.functions.close()
+  if self.lake then require("adapters.local.lake").close(self.lake) end
+  self.state:close()
+  self.lock:close()
+end
+
+local function fail_fast(self)
+  local _, err = self.pipeline()
+  if err then return nil, err end
+  return self.ports.statements.check()
+end
+
+--- The program on this machine, without any account.
+---@param settings table   from settings.read
+---@param options table    {purpose = "serve"|"command", base_url?, on_reload?}
+---@return table|nil app   {use_case, ports_of, ports, names, resume, close}
+---@return Error?
+function M.local_profile(settings, options)
+  options = options or {}
+  local held, data = open_folder(settings)
+  if not held then return nil, data end
+  local self = { settings = settings, data = data, lock = held, folder = lua_folder(), version = require("version").number,
+    base_url = options.base_url or function() return settings.public_url end, pipeline = pipeline_getter(options.on_reload), report = report }
+  self.source = sandbox_of(settings, data)
+  local err
+  self.state, err = require("adapters.local.state").open(data .. "/state.sqlite")
+  if not self.state then
+    held:close()
+    return nil, err
+  end
+  self.get_lake, self.call = lake_getter(self), caller(self)
+  self.use_cases = require("use_cases").new { folder = self.folder .. "/usecases/" .. SYSTEM, domain = self.folder .. "/domain",
+    reload = settings.reload, adapt = function(use_case) return adapt(self, use_case) end, on_reload = options.on_reload }
+  self.ports, err = make_ports(self)
+  local sound = self.ports
+  if sound then sound, err = fail_fast(self) end
+  if not sound then
+    self.state:close()
+    held:close()
+    return nil, err
+  end
+  self.ports.lock.forget_runners()
+  return {
+    use_case = self.use_cases.find, names = self.use_cases.names, ports = self.ports,
+    ports_of = function(use_case) return ports.only(self.ports, use_case.ports) end,
+    call = self.call, data = data, source = self.source,
+    resume = function() return resume(self) end, close = function() close(self) end,
+  }
+end
+
+return M

@@ -1,0 +1,132 @@
+-- Loads use-case files, gives each only the globals on the list, and reads them again when they change on disk, so that
+-- an edit shows with the next request. A file that does not load keeps its last good version answering and is reported.
+local errors = require "lib.errors"
+local files = require "sm.files"
+local time = require "sm.time"
+
+local M = {}
+
+local LOOK_PAUSE_SECONDS <const> = 0.002   -- between looks at one file: an edit shows at once, a flood of requests costs little
+local DOMAIN_PAUSE_SECONDS <const> = 1     -- between looks at all of lua/domain
+
+-- What a use case may use. No input or output, no loading of code, no way around the list: effects come in as ports.
+local GLOBALS <const> = { "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type", "setmetatable",
+  "getmetatable", "rawequal", "rawlen", "string", "table", "math", "utf8" }
+
+local function checked_require(name)
+  if name:find("^domain%.") or name:find("^lib%.") then return require(name) end
+  error(("a use case may require domain.* and lib.*, not '%s'"):format(tostring(name)), 2)
+end
+
+local function new_environment()
+  local environment = { require = checked_require }
+  for _, name in ipairs(GLOBALS) do environment[name] = _G[name] end
+  return setmetatable(environment, {
+    __index = function(_, name) error(("use cases have no global '%s'"):format(tostring(name)), 2) end,
+    __newindex = function(_, name) error(("use cases make no globals ('%s')"):format(tostring(name)), 2) end,
+    __metatable = false,
+  })
+end
+
+local function check_form(use_case, name)
+  if type(use_case) ~= "table" or type(use_case.run) ~= "function" then
+    return nil, ("usecases/%s.lua must return a table with a function `run`"):format(name)
+  end
+  if type(use_case.ports) ~= "table" then return nil, ("usecases/%s.lua declares no `ports`"):format(name) end
+  return true
+end
+
+-- One file as a use case, or why not, with file and line.
+local function load_file(path, name)
+  local source, message = files.read(path)
+  if not source then return nil, message end
+  local chunk, wrong = load(source, "@" .. path, "t", new_environment())
+  if not chunk then return nil, wrong end
+  local ok, use_case = xpcall(chunk, function(err) return tostring(err) end)
+  if not ok then return nil, use_case end
+  local sound, problem = check_form(use_case, name)
+  return sound and use_case or nil, problem
+end
+
+---@class UseCases
+---@field find fun(name: string): table|nil, Error?
+---@field names fun(): string[]
+
+---@param options {folder: string, domain: string, reload: boolean, adapt: (fun(use_case: table): table), on_reload: fun(name: string, err: string?)?}
+---@return UseCases
+function M.new(options)
+  local loaded, domain_stamp, domain_looked = {}, nil, 0
+
+  local function tell(name, err)
+    if options.on_reload then options.on_reload(name, err) end
+  end
+
+  local function forget_domain()
+    for module in pairs(package.loaded) do
+      if type(module) == "string" and module:find("^domain%.") then package.loaded[module] = nil end
+    end
+    for _, entry in pairs(loaded) do entry.stamp = nil end
+  end
+
+  -- Rules shared by use cases: a change there means reading every use case again.
+  local function look_at_domain(now)
+    if now - domain_looked < DOMAIN_PAUSE_SECONDS then return end
+    domain_looked = now
+    local parts = {}
+    for _, file in ipairs(files.walk(options.domain) or {}) do parts[#parts + 1] = ("%s:%s:%s"):format(file.name, file.size, file.mtime) end
+    local stamp = table.concat(parts, "\n")
+    if domain_stamp and stamp ~= domain_stamp then
+      forget_domain()
+      tell("domain")
+    end
+    domain_stamp = stamp
+  end
+
+  local function stamp_of(path)
+    local stat, message, code = files.stat(path)
+    if not stat then return nil, message, code end
+    return ("%s:%s"):format(stat.size, stat.mtime)
+  end
+
+  local function read(entry, name, stamp)
+    local use_case, problem = load_file(entry.path, name)
+    if entry.adapted and (entry.stamp ~= stamp) then tell(name, not use_case and problem or nil) end
+    entry.stamp, entry.problem = stamp, problem
+    if use_case then entry.adapted = options.adapt(use_case) end
+  end
+
+  local function answer(entry, name)
+    if entry.adapted then return entry.adapted end
+    return nil, errors.new("ServiceUnavailable", ("use case '%s' does not load: %s"):format(name, tostring(entry.problem)))
+  end
+
+  local function find(name)
+    local entry = loaded[name]
+    local now = time.monotonic()
+    if entry and (not options.reload or now - entry.looked < LOOK_PAUSE_SECONDS) then return answer(entry, name) end
+    if not name:find("^[a-z_][a-z0-9_]*$") then return nil, errors.new("NotFound", ("there is no use case '%s'"):format(name)) end
+    if options.reload then look_at_domain(now) end
+    local path = options.folder .. "/" .. name .. ".lua"
+    local stamp, message, code = stamp_of(path)
+    if not stamp and not entry then
+      if code == "not_found" then return nil, errors.new("NotFound", ("there is no use case '%s'"):format(name)) end
+      return nil, errors.from(message, code, path)
+    end
+    entry = entry or { path = path }
+    entry.looked, loaded[name] = now, entry
+    if stamp and stamp ~= entry.stamp then read(entry, name, stamp) end
+    return answer(entry, name)
+  end
+
+  local function names()
+    local list = {}
+    for _, file in ipairs(files.list(options.folder) or {}) do
+      list[#list + 1] = file.name:match("^([a-z_][a-z0-9_]*)%.lua$")
+    end
+    return list
+  end
+
+  return { find = find, names = names }
+end
+
+return M
