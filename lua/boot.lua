@@ -86,9 +86,8 @@ local function source_folder(self)
   if self.settings.source then return self.source end
   local lake, err = self.get_lake()
   if not lake then return nil, err end
-  local con <close>
-  con, err = lake.engine:connect()
-  if not con then return nil, err end
+  local con <close>, problem = lake.engine:connect()
+  if not con then return nil, problem end
   return require("adapters.local.sample").ensure(con, self.source)
 end
 

@@ -56,9 +56,8 @@ function M.new(options)
   local function load_table(folder, source, run)
     local found, err = source_folder.find(folder, source)
     if not found then return nil, err end
-    local con <close>
-    con, err = options.connect()
-    if not con then return nil, err end
+    local con <close>, unconnected = options.connect()
+    if not con then return nil, unconnected end
     local base = ("%s/bronze/%s"):format(options.root, source.bronze)
     local token = options.ids.uuid()
     local fresh, old, scratch = base .. "/.loading-" .. token, base .. "/.old-" .. token, base .. "/.rows-" .. token
