@@ -117,12 +117,10 @@ function M.new(lake)
     local resolver <close> = resolve.new(lake, database)
     local relation, err = resolver:table { database = database, table = name }
     if not relation then return nil, err end
-    local con <close>
-    con, err = lake.engine:connect()
-    if not con then return nil, err end
-    local cursor <close>
-    cursor, err = con:stream(("SELECT * FROM %s AS t LIMIT %d"):format(relation.sql, math.min(count or 20, MAX_SAMPLE)))
-    if not cursor then return nil, err end
+    local con <close>, refused = lake.engine:connect()
+    if not con then return nil, refused end
+    local cursor <close>, failed = con:stream(("SELECT * FROM %s AS t LIMIT %d"):format(relation.sql, math.min(count or 20, MAX_SAMPLE)))
+    if not cursor then return nil, failed end
     local rows = {}
     while true do
       local text, problem = cursor:render("rows", 1 << 20)

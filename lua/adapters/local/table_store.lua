@@ -59,9 +59,8 @@ end
 local function rewrite_files(lake, target, staged, list, schema)
   local rows, err = scan.rows(metadata.schema(staged.meta).fields, list)
   if not rows then return nil, err end
-  local con <close>
-  con, err = lake.engine:connect()
-  if not con then return nil, err end
+  local con <close>, refused = lake.engine:connect()
+  if not con then return nil, refused end
   return writer.copy(con, target.location, schema.fields, ("SELECT %s FROM %s"):format(scan.names(schema.fields), rows))
 end
 

@@ -55,7 +55,7 @@ local function remove_unreachable(store, table_, expired_files, orphan_age_secon
   local root, oldest, removed = store_module.path(table_.location), store.now() - orphan_age_seconds, 0
   for _, folder in ipairs { "data", "metadata" } do
     for _, entry in ipairs(files.walk(root .. "/" .. folder) or {}) do
-      local path = root .. "/" .. folder .. "/" .. entry.path
+      local path = root .. "/" .. folder .. "/" .. entry.name
       local uri = store_module.uri(path)
       if not keep[uri] and (expired_files[uri] or entry.mtime < oldest) then
         if files.remove(path) then removed = removed + 1 end

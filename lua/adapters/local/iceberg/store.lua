@@ -65,9 +65,12 @@ function Store:no_table(database, name)
   local names = {}
   for i, row in ipairs(self.catalog:tables(database, {}) or {}) do names[i] = row.name end
   if #names == 0 and not self.catalog:has_database(database) then
-    return errors.new("NotFound", ("database '%s' does not exist%s"):format(database, suggest.hint(database, self.catalog:databases() or {})))
+    local nearest = suggest.nearest(database, self.catalog:databases() or {})
+    return errors.new("NotFound", ("database '%s' does not exist%s"):format(database, nearest and (" (did you mean '%s'?)"):format(nearest) or ""))
   end
-  return errors.new("NotFound", ("table '%s.%s' does not exist%s"):format(database, name, suggest.hint(name, names)))
+  local nearest = suggest.nearest(name, names)
+  return errors.new("NotFound", ("table '%s.%s' does not exist%s"):format(database, name, nearest and (" (did you mean '%s'?)"):format(nearest) or ""),
+    { nearest = nearest })
 end
 
 ---@return Table|nil table, Error? err

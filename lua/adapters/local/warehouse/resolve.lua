@@ -17,8 +17,9 @@ Resolver.__index = Resolver
 
 ---@param lake Lake
 ---@param database string?  of names that come without one
-function M.new(lake, database)
-  return setmetatable({ lake = lake, database = database and database:lower(), bytes = 0, known = {}, unpin = {} }, Resolver)
+---@param connection fun(): table|nil, Error?   for what only the engine can tell
+function M.new(lake, database, connection)
+  return setmetatable({ lake = lake, database = database and database:lower(), connection = connection, bytes = 0, known = {}, unpin = {} }, Resolver)
 end
 
 -- Lets the snapshots go. Harmless twice.
@@ -47,19 +48,28 @@ end
 function M.parquet_files(entry)
   local root, found = store_module.path(entry.location), {}
   for _, file in ipairs(files.walk(root) or {}) do
-    local hidden = file.path:find("^[._]") or file.path:find("/[._]")
-    if not hidden and file.path:lower():find("%.parquet$") then
-      found[#found + 1] = { path = root .. "/" .. file.path, bytes = file.size, key = file.path, mtime = file.mtime }
+    local hidden = file.name:find("^[._]") or file.name:find("/[._]")
+    if not hidden and file.name:lower():find("%.parquet$") then
+      found[#found + 1] = { path = root .. "/" .. file.name, bytes = file.size, key = file.name, mtime = file.mtime }
     end
   end
   return found
 end
 
-local function as_of(ref)
-  local given = ref.as_of
+-- FOR TIMESTAMP / VERSION AS OF: the moment is an expression, so the engine says which one it is.
+function Resolver:moment(given)
   if not given then return nil end
-  if given.snapshot_id then return { snapshot_id = given.snapshot_id } end
-  return { timestamp_ms = given.timestamp_ms }
+  local version = given.kind == "version"
+  local plain = version and math.tointeger(tonumber(given.value))
+  if plain then return { snapshot_id = plain } end
+  local con, err = self.connection()
+  if not con then return nil, err end
+  local result
+  result, err = con:query(version and ("SELECT CAST(%s AS BIGINT)"):format(given.sql) or ("SELECT epoch_ms(CAST(%s AS TIMESTAMPTZ))"):format(given.sql))
+  if not result then return nil, err end
+  local value = result.rows[1][1]
+  if not value then return nil, errors.new("QueryFailed", "INVALID_ARGUMENTS: the value of AS OF is NULL") end
+  return version and { snapshot_id = value } or { timestamp_ms = value }
 end
 
 function Resolver:iceberg(database, name, ref)
@@ -67,7 +77,10 @@ function Resolver:iceberg(database, name, ref)
   local table_, err = store:load(database, name)
   if not table_ then return nil, err end
   local snapshot
-  snapshot, err = store:snapshot(table_, as_of(ref))
+  local moment
+  moment, err = self:moment(ref.as_of)
+  if err then return nil, err end
+  snapshot, err = store:snapshot(table_, moment)
   if err then return nil, err end
   self.unpin[#self.unpin + 1] = store:pin(table_, snapshot)
   if ref.suffix then return scan.metadata_table(store, table_, ref.suffix:gsub("^%$", ""), snapshot) end
@@ -145,8 +158,7 @@ end
 function Resolver:table(ref)
   local database, name = self:name(ref)
   if not database then return nil, name end
-  local moment = ref.as_of and (ref.as_of.snapshot_id or ref.as_of.timestamp_ms) or ""
-  local key = table.concat({ database, name, ref.suffix or "", tostring(moment) }, "\0")
+  local key = table.concat({ database, name, ref.suffix or "", ref.as_of and ref.as_of.kind .. ref.as_of.sql or "" }, "\0")
   local known = self.known[key]
   if known then return known end
   local relation, err

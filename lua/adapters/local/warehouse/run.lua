@@ -126,6 +126,32 @@ function M.execute(run, path)
   return { rows = rows, bytes = 0 }
 end
 
+-- A listing's lines as CSV or NDJSON, for a download.
+---@param text string      lines of JSON arrays
+---@param columns table[]
+---@param format string
+---@return fun(): string?
+function M.listing_text(text, columns, format)
+  local out, header = {}, {}
+  for i, c in ipairs(columns) do header[i] = '"' .. c.name:gsub('"', '""') .. '"' end
+  if format == "csv" then out[1] = table.concat(header, ",") .. "\n" end
+  for line in text:gmatch("[^\n]+") do
+    local cells, parts = json.decode(line), {}
+    for i, c in ipairs(columns) do
+      local cell = cells[i]
+      if format == "csv" then parts[i] = cell ~= json.null and '"' .. cell:gsub('"', '""') .. '"' or ""
+      else parts[i] = json.encode(c.name) .. ":" .. json.encode(cell) end
+    end
+    out[#out + 1] = (format == "csv" and "%s\n" or "{%s}\n"):format(table.concat(parts, ","))
+  end
+  local done = false
+  return function()
+    if done then return nil end
+    done = true
+    return table.concat(out)
+  end
+end
+
 -- A connection that is opened when the statement first needs one.
 local function lazy_connection(lake, held)
   return function()

@@ -1,0 +1,96 @@
+-- Our tables in a reader nobody here wrote, and its tables in ours.
+local change = require "adapters.local.iceberg.change"
+local files = require "sm.files"
+local fixture = require "lake_fixture"
+local json = require "sm.json"
+local metadata = require "adapters.local.iceberg.metadata"
+local process = require "process"
+local scan = require "adapters.local.iceberg.scan"
+local types = require "adapters.local.iceberg.types"
+
+local python = files.env "SM_TEST_PYTHON"
+
+local function why_not()
+  if not fixture.has_engine() then return "libduckdb.so is not there" end
+  if not python then return "SM_TEST_PYTHON is not set to a python that has pyiceberg (./sewing test makes one)" end
+  local output, code = process.run(python .. " -c 'import pyiceberg, fastavro, pyarrow, sqlalchemy'")
+  if code ~= 0 then return "pyiceberg cannot be imported: " .. output end
+end
+
+describe("pyiceberg", function()
+  local reason = why_not()
+  if reason then return pending(reason) end
+
+  local f, con
+  before_each(function()
+    f = fixture.open()
+    con = assert(f.lake.engine:connect())
+    assert(f.lake.catalog:create_database("d"))
+  end)
+  after_each(function()
+    con:close()
+    f.close()
+  end)
+
+  local function check(verb)
+    local output, code = process.run(("%s tests/integration/pyiceberg_check.py %s %s"):format(python, verb, f.data))
+    assert.are.equal(0, code, output)
+    return output
+  end
+
+  local function load(database, name) return assert(f.lake.store:load(database, name)) end
+
+  it("reads every type, every version and every bound of our tables", function()
+    local last, fields = 0, {}
+    local function next_id()
+      last = last + 1
+      return last
+    end
+    local columns = { { "id", "bigint" }, { "i", "integer" }, { "b", "boolean" }, { "r", "real" }, { "f", "double" }, { "m", "decimal(12,2)" }, { "h", "decimal(38,3)" },
+      { "s", "varchar" }, { "bin", "varbinary" }, { "d", "date" }, { "t", "time(6)" }, { "ts", "timestamp(6)" }, { "tz", "timestamp(6) with time zone" }, { "u", "uuid" },
+      { "l", "array(varchar)" }, { "mp", "map(varchar, integer)" }, { "st", "row(a bigint, l array(row(x date)))" } }
+    for i, c in ipairs(columns) do fields[i] = { id = next_id(), name = c[1], required = false } end
+    for i, c in ipairs(columns) do fields[i].type = assert(types.parse(c[2], next_id)) end
+    assert(f.lake.store:create { database = "d", name = "t", location = "file://" .. f.lake.root .. "/d/t", fields = fields, last_column_id = last })
+    local row = [[i, i::INT, i % 2 = 0, i / 3::FLOAT, CASE WHEN i = 3 THEN 'NaN'::DOUBLE ELSE i * -1.5 END, i * 1.25, -i * 1.001, 'text ' || repeat('é', i::INT), 'ab\xFF'::BLOB,
+      DATE '1960-02-29' + i::INT, TIME '00:00:01.000001', TIMESTAMP '1960-01-01 00:00:00' + INTERVAL (i) DAY, TIMESTAMPTZ '2024-06-01 12:00:00+02', uuid(),
+      ['a', NULL], MAP(['k'], [i::INT]), {'a': i, 'l': [{'x': DATE '2020-01-01'}]}]]
+    assert(change.insert(f.lake.store, con, load("d", "t"), { source_sql = ("SELECT %s FROM range(50) AS r(i)"):format(row) }))
+    assert(change.insert(f.lake.store, con, load("d", "t"), { source_sql = "SELECT 100", columns = { "id" } }))
+    assert(change.update(f.lake.store, con, load("d", "t"), { where_sql = "id < 10", set = { { column = "s", sql = "NULL" } } }))
+    assert(change.delete(f.lake.store, con, load("d", "t"), { where_sql = "id < 5" }))
+    assert(f.lake.store:alter("d", "t", function(meta, now, previous) return metadata.evolve(meta, metadata.rename_column("s", "word"), now, previous) end))
+
+    local seen = assert(json.decode(check "read"))
+    local t = seen.tables["d.t"]
+    assert.are.equal(46, t.rows)
+    assert.are.equal(46, t.count_of_metadata)
+    local rows = {}
+    for i, snapshot in ipairs(t.snapshots) do
+      rows[i] = snapshot.rows
+      assert.are.equal(snapshot.said, snapshot.rows)
+    end
+    assert.are.same({ 50, 51, 51, 46 }, rows)
+    assert.are.equal(4, t.history)
+    assert.is_true(t.bounds >= 10)
+    assert.are.equal(8, seen.manifests)
+  end)
+
+  it("reads the field ids of our files", function()
+    assert(f.lake.store:create { database = "d", name = "t", location = "file://" .. f.lake.root .. "/d/t", last_column_id = 7,
+      fields = { { id = 7, name = "a", required = false, type = "long" } } })
+    assert(change.insert(f.lake.store, con, load("d", "t"), { source_sql = "SELECT 1" }))
+    assert.is_true(assert(json.decode(check "read")).tables["d.t"].ids_match)
+  end)
+
+  it("writes tables that we read and write: deflated manifests, deleted rows, renamed columns", function()
+    check "write"
+    local table_ = load("foreign", "p")
+    local relation = assert(scan.snapshot(f.lake.store, table_, metadata.current(table_.meta)))
+    local result = assert(con:query(("SELECT string_agg(id || coalesce(txt, '-') || len(l), ',' ORDER BY id), count(extra) FROM %s"):format(relation.sql)))
+    assert.are.same({ "1a1,3-0,4d1", 0 }, { result.rows[1][1], result.rows[1][2] })
+    assert(change.insert(f.lake.store, con, table_, { source_sql = "SELECT 5, 'e', [1], 7" }))
+    assert(change.delete(f.lake.store, con, load("foreign", "p"), { where_sql = "id = 1" }))
+    assert.are.equal(3, assert(json.decode(check "read")).tables["foreign.p"].rows)
+  end)
+end)
