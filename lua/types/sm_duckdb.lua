@@ -135,6 +135,7 @@ function Cursor:header(format) end
 ---@return sm.duckdb.ErrorDetails? details
 function Cursor:render(format, max_bytes) end
 
+---Ends the query; harmless twice.
 function Cursor:close() end
 
 return duckdb

@@ -1,13 +1,13 @@
 -- Every name that a C module offers stands, with a comment, in its stub lua/types/sm_NAME.lua.
 local files = require "sm.files"
 
--- sm.task is Lua and annotated in place; its C half is private to it.
-local private = { ["sm.task_core"] = true }
+-- sm.task and sm.http are Lua and annotated in place; their C halves (sm.NAME_core) are private to them.
+local function private(name) return name:find "_core$" ~= nil end
 
 local function modules()
   local names = {}
   for name in pairs(package.preload) do
-    if name:find("^sm%.") and not private[name] then names[#names + 1] = name end
+    if name:find("^sm%.") and not private(name) then names[#names + 1] = name end
   end
   table.sort(names)
   return names
