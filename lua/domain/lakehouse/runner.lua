@@ -26,6 +26,12 @@ function M.step(job, name)
   error("job " .. job.id .. " has no step '" .. name .. "'")
 end
 
+-- What of an error is written into the job, where callers read it: our own faults are for the log.
+local function told(err)
+  if err.code == "InternalError" then return { code = err.code, message = "a fault on our side; the log has it under the job's id" } end
+  return { code = err.code, message = err.message }
+end
+
 --- Ends a job: state, error, nothing left behind. Safe to repeat.
 ---@param ports table   jobs, bus, lock, clock
 ---@param job Job
@@ -36,7 +42,7 @@ function M.finish(ports, job, state, err, options)
   options = options or {}
   ports.bus.unsubscribe(M.subscription(job.id))
   local changes = { state = state, finished_at = ports.clock.now() }
-  if err then changes.error = { code = err.code, message = err.message } end
+  if err then changes.error = told(err) end
   local ended, problem = ports.jobs.update(job.id, changes, { expect_state = { "QUEUED", "RUNNING" }, fence = options.fence })
   if job.lease then ports.lock.release(job.lease, { keep_cooldown = not options.free }) end
   return ended, problem
@@ -48,7 +54,7 @@ local function run_one(ports, work, step, fence)
   if not started then return { err = err } end
   local done, failure = execute.step(ports, work, started)
   local record = done and { state = "SUCCEEDED", rows = done.rows, warnings = done.warnings }
-    or { state = "FAILED", error = { code = failure.code, message = failure.message }, warnings = failure.details and failure.details.warnings }
+    or { state = "FAILED", error = told(failure), warnings = failure.details and failure.details.warnings }
   local recorded, problem = ports.jobs.step_finished(work.job.id, step.name, record, fence)
   if not recorded then return { err = problem } end
   return { err = failure and errors.wrap(failure, step.name) }

@@ -1,0 +1,159 @@
+-- Port replication: what every adapter must do. A new adapter adds one line at the end.
+-- `new` gives the port, the events it published, put(name, text): a source file, and rows(table, run): what bronze holds.
+local task = require "sm.task"
+
+local fixture = require "lake_fixture"
+
+local CSV <const> = "id,label,changed\n1,one,2025-01-01 10:00:00\n2,  two ,not a date\n,three,\n"
+
+local function contract(name, new)
+  describe("replication (" .. name .. ")", function()
+    if not fixture.has_engine() then return pending "libduckdb.so is not there" end
+    local replication, events, put, rows, stop
+    before_each(function() replication, events, put, rows, stop = new() end)
+    after_each(function() stop() end)
+
+    local function load(run, job_id)
+      local started = assert(replication.start { run = run or "2025-08-13", job_id = job_id or "job-1" })
+      local event = assert(events:pop(20))
+      return assert(replication.status(started.id)), event
+    end
+
+    it("copies the source into the partition of the run, as text, and tells its end", function()
+      put("dbo_thing.csv", CSV)
+      local status, event = load()
+      assert.equal("stopped", status.state)
+      assert.equal(3, status.rows)
+      assert.same({ { name = "dbo_thing", rows = 3 } }, status.tables)
+      assert.equal("aws.dms", event.source)
+      assert.equal("DMS Replication Task State Change", event["detail-type"])
+      assert.same({ replication.resource() }, event.resources)
+      assert.equal("REPLICATION_TASK_STOPPED", event.detail.eventType)
+      assert.equal("DMS-EVENT-0079", event.detail.eventId)
+      assert.same({ { "1", "one", "2025-01-01 10:00:00" }, { "2", "  two ", "not a date" }, { nil, "three", nil } }, rows("dbo_thing", "2025-08-13"))
+    end)
+
+    it("replaces the partition when it is loaded again, and leaves others alone", function()
+      put("dbo_thing.csv", CSV)
+      load()
+      load("2025-08-14", "job-2")
+      put("dbo_thing.csv", "id,label,changed\n9,nine,\n")
+      assert.equal(1, load("2025-08-13", "job-3").rows)
+      assert.equal(1, #rows("dbo_thing", "2025-08-13"))
+      assert.equal(3, #rows("dbo_thing", "2025-08-14"))
+    end)
+
+    it("tells a failed load with the reason, and keeps the partition that was there", function()
+      put("dbo_thing.csv", CSV)
+      load()
+      put("dbo_thing.csv", "id,label\n1,one\n")
+      local status, event = load(nil, "job-2")
+      assert.equal("failed", status.state)
+      assert.matches("dbo_thing.csv lacks the column 'changed'", status.reason)
+      assert.equal("REPLICATION_TASK_FAILED", event.detail.eventType)
+      assert.equal("DMS-EVENT-0078", event.detail.eventId)
+      assert.matches("lacks the column", event.detail.detailMessage)
+      assert.equal(3, #rows("dbo_thing", "2025-08-13"))
+    end)
+
+    it("names the table whose file is missing", function()
+      put("other.csv", CSV)
+      local status = load()
+      assert.equal("failed", status.state)
+      assert.matches("no file for table dbo_thing", status.reason)
+    end)
+
+    it("refuses a second load while one runs", function()
+      put("dbo_thing.csv", CSV)
+      assert(replication.start { run = "2025-08-13", job_id = "job-1" })
+      assert.equal("Conflict", select(2, replication.start { run = "2025-08-13", job_id = "job-2" }).code)
+      assert(events:pop(20))
+    end)
+
+    it("can be cancelled, and says so", function()
+      put("dbo_thing.csv", CSV)
+      local started = assert(replication.start { run = "2025-08-13", job_id = "job-1" })
+      assert.is_true(replication.cancel(started.id))
+      assert.equal("failed", replication.status(started.id).state)
+      assert.is_true(replication.cancel("local:none"))
+    end)
+
+    it("does not know a load of another process", function()
+      assert.equal("NotFound", select(2, replication.status("local:none")).code)
+    end)
+
+    for extension, text in pairs {
+      ndjson = '{"id":1,"label":"Zoë \\"x\\"","changed":"2025-01-01T10:00:00"}\n{"id":2}\n',
+      json = '[{"id":1,"label":"Zoë \\"x\\"","changed":"2025-01-01T10:00:00"},{"id":2}]',
+    } do
+      it("reads " .. extension, function()
+        put("thing." .. extension, text)
+        assert.equal(2, load().rows)
+        assert.same({ { "1", 'Zoë "x"', "2025-01-01T10:00:00" }, { "2", nil, nil } }, rows("dbo_thing", "2025-08-13"))
+      end)
+    end
+
+    it("reads CSV with quotes, line breaks, other letters and other column orders", function()
+      put("DBO_THING.CSV", 'changed,LABEL,extra,Id\n,"a ""b""\nc",x,1\n,"",y,2\n,李,z,3\n')
+      assert.equal(3, load().rows)
+      assert.same({ { "1", 'a "b"\nc', nil }, { "2", "", nil }, { "3", "李", nil } }, rows("dbo_thing", "2025-08-13"))
+    end)
+
+    it("reads a table of a SQLite file", function()
+      put("shop.sqlite", function(path)
+        local db <close> = assert(require("sm.sqlite").open(path))
+        assert(db:script("CREATE TABLE Thing (id INTEGER, label TEXT, changed TEXT); INSERT INTO Thing VALUES (1, 'O''Brien', NULL), (2, NULL, '2025-01-01')"))
+      end)
+      assert.equal(2, load().rows)
+      assert.same({ { "1", "O'Brien", nil }, { "2", nil, "2025-01-01" } }, rows("dbo_thing", "2025-08-13"))
+    end)
+
+    it("reads Parquet, with whole numbers as such", function()
+      put("thing.parquet", function(path, con)
+        assert(con:exec(("COPY (SELECT 1.0::DOUBLE AS id, 'x' AS label, TIMESTAMP '2025-01-01 10:00:00' AS changed) TO '%s' (FORMAT parquet)"):format(path)))
+      end)
+      assert.equal(1, load().rows)
+      assert.same({ { "1", "x", "2025-01-01 10:00:00" } }, rows("dbo_thing", "2025-08-13"))
+    end)
+
+    it("does not guess between two files of one table", function()
+      put("dbo_thing.csv", CSV)
+      put("thing.json", "[]")
+      assert.matches("has two files", load().reason)
+    end)
+  end)
+end
+
+contract("local", function()
+  local files = require "sm.files"
+  local fakes = require "fakes"
+  local folder = assert(files.realpath(assert(files.temp_dir())))
+  assert(files.mkdir(folder .. "/source"))
+  local lake = assert(require("adapters.local.lake").open { data = folder .. "/data", source = folder .. "/source" })
+  local con = assert(lake.engine:connect())
+  local events = task.queue()
+  local catalog = require("adapters.local.catalog").new(lake)
+  local replication = require("adapters.local.replication").new {
+    root = lake.root, clock = fakes.clock(), ids = require("adapters.local.ids").new(),
+    bus = { publish = function(event) events:push(event) return 1 end },
+    pipeline = function() return fakes.ctx().pipeline end, source_folder = function() return folder .. "/source" end,
+    connect = function() return lake.engine:connect() end, register = catalog.register_partition,
+  }
+  local function put(name, content)
+    local path = folder .. "/source/" .. name
+    if type(content) == "function" then content(path, con) else assert(files.write(path, content)) end
+  end
+  local function rows(table_name, run)
+    local result = assert(con:query(("SELECT id, label, changed FROM read_parquet('%s/bronze/%s/run=%s/*.parquet', hive_partitioning = false) ORDER BY id")
+      :format(lake.root, table_name, run)))
+    local list = {}
+    for i, row in ipairs(result.rows) do list[i] = { row[1], row[2], row[3] } end
+    return list
+  end
+  local function stop()
+    con:close()
+    require("adapters.local.lake").close(lake)
+    files.remove_tree(folder)
+  end
+  return replication, events, put, rows, stop
+end)
