@@ -126,11 +126,13 @@ static ssize_t stream_read(void *cls, uint64_t position, char *buffer, size_t ma
 	size_t ready = request->queue.len - request->queue_sent;
 
 	(void)position;
-	if (request->gone)
+	if (request->gone || (ready == 0 && request->stream_ended && !request->stream_ok)) {
+		server->kick = true; /* the library closes the socket in its next turn only */
 		return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
 	if (ready == 0) {
 		if (request->stream_ended)
-			return request->stream_ok ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+			return MHD_CONTENT_READER_END_OF_STREAM;
 		server_suspend(request);
 		return 0;
 	}
