@@ -29,6 +29,9 @@ struct sm_fn {
 	void (*run)(struct sm_fn_row *row);
 };
 
+/* The lists end with a NULL name; overloads stand together. */
+extern const struct sm_fn sm_fn_text_list[], sm_fn_url_list[], sm_fn_time_list[], sm_fn_bytes_list[];
+
 /* Bytes of a text argument, not ended by NUL. */
 struct sm_slice {
 	const char *bytes;

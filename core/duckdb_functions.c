@@ -107,5 +107,10 @@ static enum sm_status register_list(const struct sm_duckdb_api *api, duck_connec
 
 enum sm_status sm_duck_register_functions(const struct sm_duckdb_api *api, duck_connection raw, struct sm_error *err)
 {
-	return register_list(api, raw, arithmetic, err);
+	const struct sm_fn *const lists[] = {arithmetic, sm_fn_text_list, sm_fn_url_list, sm_fn_time_list, sm_fn_bytes_list};
+	enum sm_status status = SM_OK;
+
+	for (size_t i = 0; i < sizeof lists / sizeof *lists && status == SM_OK; i++)
+		status = register_list(api, raw, lists[i], err);
+	return status;
 }
