@@ -1008,6 +1008,23 @@ static void prepare_listener(lua_State *L, struct listener *listener)
 	listener->self = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+static void refuse_unknown_options(lua_State *L)
+{
+	static const char *const known[] = {"host", "port", "on_request", "on_failure", "max_header_bytes", "max_body_bytes",
+	                                    "header_timeout", "idle_timeout", "deadline", "memory", "max_connections",
+	                                    "stream_bodies", NULL};
+
+	for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
+		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+		int i = 0;
+
+		while (known[i] != NULL && strcmp(known[i], name) != 0)
+			i++;
+		if (known[i] == NULL)
+			luaL_error(L, "listen: there is no option '%s'", name);
+	}
+}
+
 static void read_config(lua_State *L, struct listener *listener, struct sm_server_config *config)
 {
 	lua_getfield(L, 1, "host");
@@ -1052,6 +1069,7 @@ static int l_listen(lua_State *L)
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
+	refuse_unknown_options(L);
 	listener = lua_newuserdatauv(L, sizeof *listener, 0);
 	memset(listener, 0, sizeof *listener);
 	luaL_setmetatable(L, LISTENER_TYPE);

@@ -35,6 +35,12 @@ void server_conn_phase(struct conn *conn, enum phase phase)
 	conn->since_ns = sm_clock_mono_ns();
 }
 
+void server_break_off(struct sm_server *server, struct MHD_Connection *mhd)
+{
+	MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+	server->kick = true;
+}
+
 uint64_t server_acked(int fd)
 {
 	struct tcp_info info;

@@ -127,12 +127,12 @@ static ssize_t stream_read(void *cls, uint64_t position, char *buffer, size_t ma
 
 	(void)position;
 	if (request->gone || (ready == 0 && request->stream_ended && !request->stream_ok)) {
-		server->kick = true; /* the library closes the socket in its next turn only */
+		server_break_off(server, request->conn->mhd);
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
+	if (ready == 0 && request->stream_ended)
+		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (ready == 0) {
-		if (request->stream_ended)
-			return MHD_CONTENT_READER_END_OF_STREAM;
 		server_suspend(request);
 		return 0;
 	}

@@ -115,6 +115,11 @@ void server_conn_refuse(struct conn *conn, int status, const char *code, const c
 void server_suspend(struct sm_request *request);
 void server_resume(struct sm_request *request);
 void server_release(struct sm_server *server);
+/*
+ * To be called before libmicrohttpd is told to break a connection off. 0.9.75 forgets some of these until something
+ * else makes it look; connections with a time-out of their own are looked at in every run.
+ */
+void server_break_off(struct sm_server *server, struct MHD_Connection *mhd);
 uint64_t server_acked(int fd);
 /* Formats {"error":{...}}; text is cut at size. Returns its length. */
 size_t server_error_json(char *text, size_t size, const char *code, const char *message);

@@ -457,14 +457,9 @@ static enum MHD_Result receive_end(struct sm_request *request)
 	return MHD_YES;
 }
 
-enum MHD_Result server_on_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
-                                 const char *version, const char *upload, size_t *upload_size, void **context)
+static enum MHD_Result receive(struct sm_request *request, const char *method, const char *version, const char *upload,
+                               size_t *upload_size)
 {
-	struct sm_request *request = *context;
-
-	(void)cls;
-	(void)mhd;
-	(void)url;
 	if (request == NULL || request->gone)
 		return MHD_NO;
 	if (request->state == REQUEST_NEW)
@@ -472,6 +467,17 @@ enum MHD_Result server_on_access(void *cls, struct MHD_Connection *mhd, const ch
 	if (*upload_size > 0)
 		return receive_body(request, upload, upload_size);
 	return receive_end(request);
+}
+
+enum MHD_Result server_on_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                 const char *version, const char *upload, size_t *upload_size, void **context)
+{
+	enum MHD_Result result = receive(*context, method, version, upload, upload_size);
+
+	(void)url;
+	if (result == MHD_NO)
+		server_break_off(cls, mhd);
+	return result;
 }
 
 /* ---- the end ---- */
