@@ -11,7 +11,8 @@ local DOMAIN_PAUSE_SECONDS <const> = 1     -- between looks at all of lua/domain
 
 -- What a use case may use. No input or output, no loading of code, no way around the list: effects come in as ports.
 local GLOBALS <const> = { "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type", "setmetatable",
-  "getmetatable", "rawequal", "rawlen", "string", "table", "math", "utf8" }
+  "rawequal", "rawlen" }
+local LIBRARIES <const> = { "string", "table", "math", "utf8" } -- each use case has copies: changing one changes nobody else's
 
 local function checked_require(name)
   if name:find("^domain%.") or name:find("^lib%.") then return require(name) end
@@ -21,6 +22,12 @@ end
 local function new_environment()
   local environment = { require = checked_require }
   for _, name in ipairs(GLOBALS) do environment[name] = _G[name] end
+  for _, name in ipairs(LIBRARIES) do
+    environment[name] = {}
+    for key, value in pairs(_G[name]) do environment[name][key] = value end
+  end
+  environment.string.dump = nil
+  environment.getmetatable = function(value) return type(value) ~= "string" and getmetatable(value) or nil end
   return setmetatable(environment, {
     __index = function(_, name) error(("use cases have no global '%s'"):format(tostring(name)), 2) end,
     __newindex = function(_, name) error(("use cases make no globals ('%s')"):format(tostring(name)), 2) end,

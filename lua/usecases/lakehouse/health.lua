@@ -36,6 +36,11 @@ local PROBES <const> = {
 }
 local ORDER <const> = { "bus", "catalog", "jobs", "lock", "replication", "statements", "storage", "warehouse" }
 
+-- Our own faults are for the log.
+local function told(err)
+  return { code = err.code, message = err.code == "InternalError" and "a fault on our side; see the log" or err.message }
+end
+
 local function try(ports, name, settings)
   local began = ports.clock.now()
   local function in_time()
@@ -44,7 +49,7 @@ local function try(ports, name, settings)
   end
   local ok, err = ports.tasks.watched(function() return PROBES[name](ports, settings) end, { every = PROBE_SECONDS, check = in_time })
   local took = math.floor((ports.clock.now() - began) * 1000 + 0.5)
-  return { port = name, ok = ok and true or false, took_ms = took, error = not ok and { code = err.code, message = err.message } or nil }
+  return { port = name, ok = ok and true or false, took_ms = took, error = not ok and told(err) or nil }
 end
 
 function M.run(ports, input, ctx)
