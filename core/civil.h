@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct sm_civil {
-	int64_t year; /* 0 is 1 BC */
+	int64_t year;   /* 0 is 1 BC */
 	unsigned month; /* 1..12 */
 	unsigned day;   /* 1..31 */
 };

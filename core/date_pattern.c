@@ -78,14 +78,29 @@ struct letter {
 };
 
 static const struct letter mysql_letters[] = {
-	{'a', WEEKDAY_SHORT, 0, 0}, {'b', MONTH_SHORT, 0, 0},    {'c', MONTH, 1, 2},
-	{'d', DAY, 2, 2},           {'e', DAY, 1, 2},            {'f', FRACTION, 6, 9},
-	{'H', HOUR, 2, 2},          {'h', HOUR_12, 2, 2},        {'I', HOUR_12, 2, 2},
-	{'i', MINUTE, 2, 2},        {'j', DAY_OF_YEAR, 3, 3},    {'k', HOUR, 1, 2},
-	{'l', HOUR_12, 1, 2},       {'M', MONTH_LONG, 0, 0},     {'m', MONTH, 2, 2},
-	{'p', HALF_DAY, 0, 0},      {'S', SECOND, 2, 2},         {'s', SECOND, 2, 2},
-	{'v', WEEK, 2, 2},          {'W', WEEKDAY_LONG, 0, 0},   {'x', WEEK_YEAR, 4, 4},
-	{'Y', YEAR, 4, 4},          {'y', YEAR_OF_CENTURY, 2, 2},
+    {'a', WEEKDAY_SHORT, 0, 0},
+    {'b', MONTH_SHORT, 0, 0},
+    {'c', MONTH, 1, 2},
+    {'d', DAY, 2, 2},
+    {'e', DAY, 1, 2},
+    {'f', FRACTION, 6, 9},
+    {'H', HOUR, 2, 2},
+    {'h', HOUR_12, 2, 2},
+    {'I', HOUR_12, 2, 2},
+    {'i', MINUTE, 2, 2},
+    {'j', DAY_OF_YEAR, 3, 3},
+    {'k', HOUR, 1, 2},
+    {'l', HOUR_12, 1, 2},
+    {'M', MONTH_LONG, 0, 0},
+    {'m', MONTH, 2, 2},
+    {'p', HALF_DAY, 0, 0},
+    {'S', SECOND, 2, 2},
+    {'s', SECOND, 2, 2},
+    {'v', WEEK, 2, 2},
+    {'W', WEEKDAY_LONG, 0, 0},
+    {'x', WEEK_YEAR, 4, 4},
+    {'Y', YEAR, 4, 4},
+    {'y', YEAR_OF_CENTURY, 2, 2},
 };
 
 static enum sm_status compile_mysql(const char *bytes, size_t len, struct sm_pattern *out, struct sm_error *err);
@@ -641,14 +656,22 @@ static bool put_together(const struct reading *r, int64_t *micros)
 enum sm_status sm_pattern_parse(const struct sm_pattern *pattern, const char *bytes, size_t len, int64_t *micros,
                                 struct sm_error *err)
 {
-	struct reading r = {.at = bytes, .end = bytes + len, .year = 1970, .month = 1, .day = 1, .week_year = 1970,
-	                    .week = 1, .weekday = 1};
+	struct reading r = {.at = bytes,
+	                    .end = bytes + len,
+	                    .year = 1970,
+	                    .month = 1,
+	                    .day = 1,
+	                    .week_year = 1970,
+	                    .week = 1,
+	                    .weekday = 1};
 
 	for (size_t i = 0; i < pattern->count; i++) {
 		const char *before = r.at;
 		if (!read_field(&r, &pattern->fields[i])) {
 			r.at = before;
-			return sm_fail(err, SM_INVALID, before == r.end ? "Invalid format: \"%.*s\" is too short" : "Invalid format: \"%.*s\" is malformed at \"%.*s\"",
+			return sm_fail(err, SM_INVALID,
+			               before == r.end ? "Invalid format: \"%.*s\" is too short"
+			                               : "Invalid format: \"%.*s\" is malformed at \"%.*s\"",
 			               (int)len, bytes, (int)(r.end - before), before);
 		}
 	}

@@ -19,7 +19,7 @@ enum sm_pattern_style {
 #define SM_PATTERN_FIELDS 128
 
 struct sm_pattern_field {
-	int kind; /* private */
+	int kind;             /* private */
 	unsigned char width;  /* least digits when writing */
 	unsigned char digits; /* most digits when reading */
 	const char *text;     /* of a literal; points into the pattern */

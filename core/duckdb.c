@@ -79,12 +79,12 @@ struct opening {
 
 /* Nothing leaves the machine and nothing is loaded behind our back; errors carry positions; 7 / 2 is 3 as in Trino. */
 static const struct sm_duck_setting own_settings[] = {
-	{"autoinstall_known_extensions", "false"},
-	{"autoload_known_extensions", "false"},
-	{"allow_community_extensions", "false"},
-	{"allow_persistent_secrets", "false"},
-	{"errors_as_json", "true"},
-	{"integer_division", "true"},
+    {"autoinstall_known_extensions", "false"},
+    {"autoload_known_extensions", "false"},
+    {"allow_community_extensions", "false"},
+    {"allow_persistent_secrets", "false"},
+    {"errors_as_json", "true"},
+    {"integer_division", "true"},
 };
 
 static enum sm_status set_all(const struct sm_duckdb_api *api, duck_config config, const struct sm_duck_setting *list,

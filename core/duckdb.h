@@ -49,7 +49,8 @@ bool sm_duck_close(struct sm_duck_db *db, int wait_ms);
 enum sm_status sm_duck_admin(struct sm_duck_db *db, const char *sql, struct sm_duck_error *err);
 /* Calls fn with a raw connection, for registrations. Blocks. */
 enum sm_status sm_duck_with_raw(struct sm_duck_db *db,
-                                enum sm_status (*fn)(const struct sm_duckdb_api *api, duck_connection raw, struct sm_error *err),
+                                enum sm_status (*fn)(const struct sm_duckdb_api *api, duck_connection raw,
+                                                     struct sm_error *err),
                                 struct sm_duck_error *err);
 /*
  * Only files below these directories can be reached from now on, no extension can be loaded, no setting changed.
@@ -69,7 +70,8 @@ struct sm_duck_call {
 	struct sm_duck_call *next; /* private */
 };
 
-/* Makes a connection and its thread; the engine is asked on that thread, by the first call. SM_CLOSED after sm_duck_close. */
+/* Makes a connection and its thread; the engine is asked on that thread, by the first call. SM_CLOSED after
+ * sm_duck_close. */
 enum sm_status sm_duck_connect(struct sm_duck_db *db, struct sm_duck_con **out, struct sm_error *err);
 /* References: the creator holds one, each user of a connection from another thread takes its own. */
 void sm_duck_con_ref(struct sm_duck_con *con);

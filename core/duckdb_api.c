@@ -72,10 +72,12 @@ static bool program_directory(char *out, size_t size)
 	return true;
 }
 
-/* Near an installed program (bin/../lib), a built one (build/dev/sewing, build/lib) and a built test (build/dev/tests). */
+/* Near an installed program (bin/../lib), a built one (build/dev/sewing, build/lib) and a built test (build/dev/tests).
+ */
 static enum sm_status open_beside_program(struct sm_error *err)
 {
-	static const char *const places[] = {"../lib/" LIBRARY, "../../lib/" LIBRARY, "lib/" LIBRARY, "../build/lib/" LIBRARY};
+	static const char *const places[] = {"../lib/" LIBRARY, "../../lib/" LIBRARY, "lib/" LIBRARY,
+	                                     "../build/lib/" LIBRARY};
 	char directory[PATH_MAX], path[PATH_MAX + 32];
 
 	if (!program_directory(directory, sizeof directory))
@@ -101,7 +103,8 @@ static enum sm_status search(struct sm_error *err)
 	if (open_library(LIBRARY, err) == SM_OK)
 		return SM_OK;
 	return sm_fail(err, SM_NOTFOUND,
-	               "engine unavailable: no " LIBRARY " found; run cmake/fetch-duckdb.sh build/lib or point SM_DUCKDB_LIB at a copy");
+	               "engine unavailable: no " LIBRARY
+	               " found; run cmake/fetch-duckdb.sh build/lib or point SM_DUCKDB_LIB at a copy");
 }
 
 enum sm_status sm_duckdb_load(const char *path, const struct sm_duckdb_api **out, struct sm_error *err)

@@ -126,7 +126,7 @@ typedef void (*duck_scalar_fn)(duck_function_info info, duck_chunk input, duck_v
 	F(uint64_t, extract_statements, (duck_connection con, const char *sql, duck_extracted *out))                       \
 	F(const char *, extract_statements_error, (duck_extracted extracted))                                              \
 	F(int, prepare_extracted_statement,                                                                                \
-	  (duck_connection con, duck_extracted extracted, uint64_t index, duck_prepared *out))                             \
+	  (duck_connection con, duck_extracted extracted, uint64_t index, duck_prepared * out))                            \
 	F(void, destroy_extracted, (duck_extracted * extracted))                                                           \
 	F(const char *, prepare_error, (duck_prepared prepared))                                                           \
 	F(void, destroy_prepare, (duck_prepared * prepared))                                                               \
@@ -207,8 +207,9 @@ struct sm_duckdb_api {
 
 /*
  * Opens the library, once per process; later calls answer what the first success found.
- * path: a file, or NULL for the search order: $SM_DUCKDB_LIB, ../lib and lib beside and above the program, the loader's path.
- * SM_NOTFOUND with "engine unavailable: ..." when there is none; SM_ENGINE when it lacks a function. Any thread; blocks (15 ms).
+ * path: a file, or NULL for the search order: $SM_DUCKDB_LIB, ../lib and lib beside and above the program, the loader's
+ * path. SM_NOTFOUND with "engine unavailable: ..." when there is none; SM_ENGINE when it lacks a function. Any thread;
+ * blocks (15 ms).
  */
 enum sm_status sm_duckdb_load(const char *path, const struct sm_duckdb_api **out, struct sm_error *err);
 /* The table, or NULL before sm_duckdb_load succeeded. */

@@ -1,4 +1,5 @@
-/* duckdb_function_row: what native functions see of the engine: one row at a time. Private to core/duckdb_function*.c. */
+/* duckdb_function_row: what native functions see of the engine: one row at a time. Private to core/duckdb_function*.c.
+ */
 #ifndef SM_DUCKDB_FUNCTION_ROW_H
 #define SM_DUCKDB_FUNCTION_ROW_H
 

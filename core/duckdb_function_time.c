@@ -128,7 +128,7 @@ static bool parse_iso(struct sm_slice s, int64_t *micros)
 	if (!parse_any(iso_dates, sizeof iso_dates / sizeof *iso_dates, s.bytes, date, micros))
 		return false;
 	if (t == NULL || rest == 1)
-		return t == NULL || rest == 1;
+		return true;
 	clock = zone_at(t + 1, rest - 1);
 	if (!parse_any(iso_times, sizeof iso_times / sizeof *iso_times, t + 1, clock, &part))
 		return false;
@@ -193,18 +193,18 @@ static void to_iso8601_zoned(struct sm_fn_row *r)
 }
 
 const struct sm_fn sm_fn_time_list[] = {
-	{"trino_date_format", "Tv", 'v', date_format},
-	{"trino_date_format", "Zv", 'v', date_format},
-	{"trino_date_format", "Dv", 'v', date_format_date},
-	{"trino_format_datetime", "Tv", 'v', format_datetime},
-	{"trino_format_datetime", "Zv", 'v', format_datetime},
-	{"trino_format_datetime", "Dv", 'v', format_datetime_date},
-	{"trino_date_parse", "vv", 'T', date_parse},
-	{"trino_parse_datetime", "vv", 'Z', parse_datetime},
-	{"trino_from_iso8601_timestamp", "v", 'Z', from_iso8601_timestamp},
-	{"trino_from_iso8601_date", "v", 'D', from_iso8601_date},
-	{"trino_to_iso8601", "D", 'v', to_iso8601_date},
-	{"trino_to_iso8601", "T", 'v', to_iso8601_timestamp},
-	{"trino_to_iso8601", "Z", 'v', to_iso8601_zoned},
-	{NULL, NULL, 0, NULL},
+    {"trino_date_format", "Tv", 'v', date_format},
+    {"trino_date_format", "Zv", 'v', date_format},
+    {"trino_date_format", "Dv", 'v', date_format_date},
+    {"trino_format_datetime", "Tv", 'v', format_datetime},
+    {"trino_format_datetime", "Zv", 'v', format_datetime},
+    {"trino_format_datetime", "Dv", 'v', format_datetime_date},
+    {"trino_date_parse", "vv", 'T', date_parse},
+    {"trino_parse_datetime", "vv", 'Z', parse_datetime},
+    {"trino_from_iso8601_timestamp", "v", 'Z', from_iso8601_timestamp},
+    {"trino_from_iso8601_date", "v", 'D', from_iso8601_date},
+    {"trino_to_iso8601", "D", 'v', to_iso8601_date},
+    {"trino_to_iso8601", "T", 'v', to_iso8601_timestamp},
+    {"trino_to_iso8601", "Z", 'v', to_iso8601_zoned},
+    {NULL, NULL, 0, NULL},
 };

@@ -58,8 +58,8 @@ static void take_scheme(struct sm_slice *rest, struct url *url)
 {
 	size_t i = 0;
 
-	while (i < rest->len && (is_alpha(rest->bytes[i]) ||
-	                         (i > 0 && (is_digit(rest->bytes[i]) || strchr("+-.", rest->bytes[i]) != NULL))))
+	while (i < rest->len &&
+	       (is_alpha(rest->bytes[i]) || (i > 0 && (is_digit(rest->bytes[i]) || strchr("+-.", rest->bytes[i]) != NULL))))
 		i++;
 	if (i == 0 || i == rest->len || rest->bytes[i] != ':')
 		return;
@@ -262,14 +262,14 @@ static void decode(struct sm_fn_row *r)
 }
 
 const struct sm_fn sm_fn_url_list[] = {
-	{"trino_url_extract_protocol", "v", 'v', extract_protocol},
-	{"trino_url_extract_host", "v", 'v', extract_host},
-	{"trino_url_extract_port", "v", 'l', extract_port},
-	{"trino_url_extract_path", "v", 'v', extract_path},
-	{"trino_url_extract_query", "v", 'v', extract_query},
-	{"trino_url_extract_fragment", "v", 'v', extract_fragment},
-	{"trino_url_extract_parameter", "vv", 'v', extract_parameter},
-	{"trino_url_encode", "v", 'v', encode},
-	{"trino_url_decode", "v", 'v', decode},
-	{NULL, NULL, 0, NULL},
+    {"trino_url_extract_protocol", "v", 'v', extract_protocol},
+    {"trino_url_extract_host", "v", 'v', extract_host},
+    {"trino_url_extract_port", "v", 'l', extract_port},
+    {"trino_url_extract_path", "v", 'v', extract_path},
+    {"trino_url_extract_query", "v", 'v', extract_query},
+    {"trino_url_extract_fragment", "v", 'v', extract_fragment},
+    {"trino_url_extract_parameter", "vv", 'v', extract_parameter},
+    {"trino_url_encode", "v", 'v', encode},
+    {"trino_url_decode", "v", 'v', decode},
+    {NULL, NULL, 0, NULL},
 };

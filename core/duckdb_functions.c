@@ -40,11 +40,17 @@ DIVIDE(64, int64_t, INT64_MIN)
 DIVIDE(128, __int128, INT128_MIN)
 
 static const struct sm_fn arithmetic[] = {
-	{"trino_div", "tt", 't', divide_8},    {"trino_div", "ss", 's', divide_16}, {"trino_div", "ii", 'i', divide_32},
-	{"trino_div", "ll", 'l', divide_64},   {"trino_div", "hh", 'h', divide_128},
-	{"trino_mod", "tt", 't', modulo_8},    {"trino_mod", "ss", 's', modulo_16}, {"trino_mod", "ii", 'i', modulo_32},
-	{"trino_mod", "ll", 'l', modulo_64},   {"trino_mod", "hh", 'h', modulo_128},
-	{NULL, NULL, 0, NULL},
+    {"trino_div", "tt", 't', divide_8},
+    {"trino_div", "ss", 's', divide_16},
+    {"trino_div", "ii", 'i', divide_32},
+    {"trino_div", "ll", 'l', divide_64},
+    {"trino_div", "hh", 'h', divide_128},
+    {"trino_mod", "tt", 't', modulo_8},
+    {"trino_mod", "ss", 's', modulo_16},
+    {"trino_mod", "ii", 'i', modulo_32},
+    {"trino_mod", "ll", 'l', modulo_64},
+    {"trino_mod", "hh", 'h', modulo_128},
+    {NULL, NULL, 0, NULL},
 };
 
 /* ---- registration ---- */
@@ -55,10 +61,9 @@ static duck_type make_type(const struct sm_duckdb_api *api, char code)
 		char code;
 		int id;
 	} ids[] = {
-		{'b', DUCK_BOOLEAN}, {'t', DUCK_TINYINT}, {'s', DUCK_SMALLINT}, {'i', DUCK_INTEGER},
-		{'l', DUCK_BIGINT},  {'h', DUCK_HUGEINT}, {'f', DUCK_FLOAT},    {'d', DUCK_DOUBLE},
-		{'v', DUCK_VARCHAR}, {'x', DUCK_BLOB},    {'D', DUCK_DATE},     {'T', DUCK_TIMESTAMP},
-		{'Z', DUCK_TIMESTAMP_TZ},
+	    {'b', DUCK_BOOLEAN}, {'t', DUCK_TINYINT},   {'s', DUCK_SMALLINT},     {'i', DUCK_INTEGER}, {'l', DUCK_BIGINT},
+	    {'h', DUCK_HUGEINT}, {'f', DUCK_FLOAT},     {'d', DUCK_DOUBLE},       {'v', DUCK_VARCHAR}, {'x', DUCK_BLOB},
+	    {'D', DUCK_DATE},    {'T', DUCK_TIMESTAMP}, {'Z', DUCK_TIMESTAMP_TZ},
 	};
 
 	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
@@ -107,7 +112,8 @@ static enum sm_status register_list(const struct sm_duckdb_api *api, duck_connec
 
 enum sm_status sm_duck_register_functions(const struct sm_duckdb_api *api, duck_connection raw, struct sm_error *err)
 {
-	const struct sm_fn *const lists[] = {arithmetic, sm_fn_text_list, sm_fn_url_list, sm_fn_time_list, sm_fn_bytes_list};
+	const struct sm_fn *const lists[] = {arithmetic, sm_fn_text_list, sm_fn_url_list, sm_fn_time_list,
+	                                     sm_fn_bytes_list};
 	enum sm_status status = SM_OK;
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists && status == SM_OK; i++)

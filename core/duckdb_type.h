@@ -12,20 +12,21 @@
 #include "duckdb_api.h"
 
 struct sm_duck_type {
-	char *name; /* of the column, field or union member; "" for elements, keys and values */
-	int id;     /* enum duck_type_id */
-	int physical;         /* DECIMAL and ENUM: the integer type they are stored in */
-	unsigned width;       /* DECIMAL */
-	unsigned scale;       /* DECIMAL */
-	bool json;            /* VARCHAR that holds JSON */
-	uint64_t array_size;  /* ARRAY */
+	char *name;                    /* of the column, field or union member; "" for elements, keys and values */
+	int id;                        /* enum duck_type_id */
+	int physical;                  /* DECIMAL and ENUM: the integer type they are stored in */
+	unsigned width;                /* DECIMAL */
+	unsigned scale;                /* DECIMAL */
+	bool json;                     /* VARCHAR that holds JSON */
+	uint64_t array_size;           /* ARRAY */
 	struct sm_duck_type *children; /* LIST, ARRAY: element; MAP: key, value; STRUCT, UNION: fields */
 	size_t child_count;
 	char **words; /* ENUM */
 	size_t word_count;
 };
 
-/* Fills out from the engine's type; SM_ENGINE for a type we cannot show. Free with sm_duck_type_free, also after failure. */
+/* Fills out from the engine's type; SM_ENGINE for a type we cannot show. Free with sm_duck_type_free, also after
+ * failure. */
 enum sm_status sm_duck_type_read(const struct sm_duckdb_api *api, duck_type type, const char *name,
                                  struct sm_duck_type *out, struct sm_error *err);
 void sm_duck_type_free(struct sm_duck_type *type);

@@ -24,7 +24,7 @@
 #define DATABASE "sm.duckdb.database"
 #define CLOSE_WAIT_MS 5000
 #define SETTINGS_MAX 64
-#define OWNER(type, member, pointer) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* A database handle and the jobs that use it. Loop thread only. */
 struct database {
@@ -445,23 +445,23 @@ static int l_database_gc(lua_State *L)
 }
 
 static const luaL_Reg module_functions[] = {
-	{"load", l_load},
-	{"open", l_open},
-	{NULL, NULL},
+    {"load", l_load},
+    {"open", l_open},
+    {NULL, NULL},
 };
 
 static const luaL_Reg database_methods[] = {
-	{"connect", l_connect},
-	{"register_functions", l_register_functions},
-	{"lock_down", l_lock_down},
-	{"close", l_close},
-	{NULL, NULL},
+    {"connect", l_connect},
+    {"register_functions", l_register_functions},
+    {"lock_down", l_lock_down},
+    {"close", l_close},
+    {NULL, NULL},
 };
 
 static const luaL_Reg database_meta[] = {
-	{"__gc", l_database_gc},
-	{"__close", l_database_gc},
-	{NULL, NULL},
+    {"__gc", l_database_gc},
+    {"__close", l_database_gc},
+    {NULL, NULL},
 };
 
 int luaopen_sm_duckdb(lua_State *L)

@@ -19,7 +19,7 @@
 
 #define CONNECTION "sm.duckdb.connection"
 #define CURSOR "sm.duckdb.cursor"
-#define OWNER(type, member, pointer) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #define QUERY_ROWS_MAX 200000
 #define SQL_MAX ((size_t)64 << 20)
@@ -250,8 +250,9 @@ static size_t check_parameters(lua_State *L, size_t *bytes)
 		int type = lua_rawgeti(L, 3, i);
 		bool null = type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && lua_touserdata(L, -1) == NULL);
 		if (!null && type != LUA_TBOOLEAN && type != LUA_TNUMBER && type != LUA_TSTRING)
-			luaL_argerror(L, 3, lua_pushfstring(L, "parameter %I is a %s; boolean, number, string or nil is wanted", i,
-			                                    luaL_typename(L, -1)));
+			luaL_argerror(L, 3,
+			              lua_pushfstring(L, "parameter %I is a %s; boolean, number, string or nil is wanted", i,
+			                              luaL_typename(L, -1)));
 		if (type == LUA_TSTRING)
 			*bytes += lua_rawlen(L, -1);
 		lua_pop(L, 1);
@@ -436,7 +437,8 @@ static int query_push(lua_State *L, struct sm_job *job)
  * params: list of booleans, numbers, strings, nil or json.null; n gives its length when there are nils.
  * columns: {name, type, athena_type, trino_type, precision, scale}. rows: lists with n; NULL is nil; integers up to 64
  * bits and floats are numbers; decimals, 128-bit integers, dates and times are text; BLOBs are bytes; lists, maps and
- * structs are tables. Codes: "engine" (the engine refused; kind says what), "refused", "limit", "cancelled", "invalid". Waits.
+ * structs are tables. Codes: "engine" (the engine refused; kind says what), "refused", "limit", "cancelled", "invalid".
+ * Waits.
  */
 static int l_query(lua_State *L)
 {
@@ -726,34 +728,24 @@ int sm_push_duck_connection(lua_State *L, struct sm_duck_db *db)
 }
 
 static const luaL_Reg connection_methods[] = {
-	{"query", l_query},
-	{"exec", l_exec},
-	{"exec_script", l_exec_script},
-	{"stream", l_stream},
-	{"cancel", l_cancel},
-	{"progress", l_progress},
-	{"close", l_connection_close},
-	{NULL, NULL},
+    {"query", l_query},   {"exec", l_exec},         {"exec_script", l_exec_script}, {"stream", l_stream},
+    {"cancel", l_cancel}, {"progress", l_progress}, {"close", l_connection_close},  {NULL, NULL},
 };
 
 static const luaL_Reg connection_meta[] = {
-	{"__gc", l_connection_close},
-	{"__close", l_connection_close},
-	{NULL, NULL},
+    {"__gc", l_connection_close},
+    {"__close", l_connection_close},
+    {NULL, NULL},
 };
 
 static const luaL_Reg cursor_methods[] = {
-	{"columns", l_columns},
-	{"header", l_header},
-	{"render", l_render},
-	{"close", l_cursor_close},
-	{NULL, NULL},
+    {"columns", l_columns}, {"header", l_header}, {"render", l_render}, {"close", l_cursor_close}, {NULL, NULL},
 };
 
 static const luaL_Reg cursor_meta[] = {
-	{"__gc", l_cursor_close},
-	{"__close", l_cursor_close},
-	{NULL, NULL},
+    {"__gc", l_cursor_close},
+    {"__close", l_cursor_close},
+    {NULL, NULL},
 };
 
 static void make_metatable(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)

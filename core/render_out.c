@@ -3,12 +3,12 @@
 
 void sm_out_open(struct out *o, struct sm_buf *buf)
 {
+	bool empty = buf->data == NULL;
+
 	o->buf = buf;
-	o->at = buf->data + buf->len;
-	o->limit = buf->data + buf->cap;
+	o->at = empty ? NULL : buf->data + buf->len;
+	o->limit = empty ? NULL : buf->data + buf->cap;
 	o->full = SM_OK;
-	if (buf->data == NULL)
-		o->at = o->limit = NULL;
 }
 
 void sm_out_close(struct out *o)

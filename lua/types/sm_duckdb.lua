@@ -69,7 +69,8 @@ function Database:close() end
 ---@class sm.duckdb.Connection
 local Connection = {}
 
----One statement, its whole (small) result as Lua values; 200,000 rows at most. Parameters: boolean, number, string, nil or json.null; n when there are nils.
+---One statement, its whole (small) result as Lua values; 200,000 rows at most.
+---Parameters: boolean, number, string, nil or json.null; n when there are nils.
 ---@param sql string
 ---@param params? any[]
 ---@return sm.duckdb.Result? result

@@ -102,13 +102,13 @@ static const char *answer(struct query *q)
 	return q->text.data != NULL ? q->text.data : "";
 }
 
-#define EXPECT(wanted_format, sql_text, wanted)  \
-	do {                                         \
-		struct query q_;                         \
-		query_init(&q_, sql_text);               \
-		q_.format = wanted_format;               \
-		CHECK_STR(answer(&q_), wanted);          \
-		sm_buf_free(&q_.text);                   \
+#define EXPECT(wanted_format, sql_text, wanted)                                                                        \
+	do {                                                                                                               \
+		struct query q_;                                                                                               \
+		query_init(&q_, sql_text);                                                                                     \
+		q_.format = wanted_format;                                                                                     \
+		CHECK_STR(answer(&q_), wanted);                                                                                \
+		sm_buf_free(&q_.text);                                                                                         \
 	} while (0)
 #define ROWS(sql_text, wanted) EXPECT(SM_FORMAT_ROWS, sql_text, wanted)
 #define NDJSON(sql_text, wanted) EXPECT(SM_FORMAT_NDJSON, sql_text, wanted)
@@ -116,7 +116,8 @@ static const char *answer(struct query *q)
 
 TEST(plain_types_as_athena_text)
 {
-	ROWS("SELECT true, false, 1::TINYINT, -2::SMALLINT, 3, 4::BIGINT, NULL", "[\"true\",\"false\",\"1\",\"-2\",\"3\",\"4\",null]\n");
+	ROWS("SELECT true, false, 1::TINYINT, -2::SMALLINT, 3, 4::BIGINT, NULL",
+	     "[\"true\",\"false\",\"1\",\"-2\",\"3\",\"4\",null]\n");
 	ROWS("SELECT 1.5::DOUBLE, 1e20::DOUBLE, 1e-7::DOUBLE, 'nan'::DOUBLE, 'inf'::DOUBLE, 1.1::FLOAT",
 	     "[\"1.5\",\"1.0E20\",\"1.0E-7\",\"NaN\",\"Infinity\",\"1.1\"]\n");
 	ROWS("SELECT 1.50::DECIMAL(4,2), -0.05::DECIMAL(18,2), 12345678901234567890.123::DECIMAL(38,3), 7::DECIMAL(9,0)",
@@ -133,11 +134,14 @@ TEST(dates_and_times_as_athena_text)
 {
 	ROWS("SELECT DATE '2026-10-10', DATE '0001-01-01', DATE '1969-12-31', DATE '10000-01-01'",
 	     "[\"2026-10-10\",\"0001-01-01\",\"1969-12-31\",\"+10000-01-01\"]\n");
-	ROWS("SELECT TIMESTAMP_S '2026-10-10 12:34:56', TIMESTAMP_MS '2026-10-10 12:34:56.123', TIMESTAMP '2026-10-10 12:34:56.123',"
+	ROWS("SELECT TIMESTAMP_S '2026-10-10 12:34:56', TIMESTAMP_MS '2026-10-10 12:34:56.123', TIMESTAMP '2026-10-10 "
+	     "12:34:56.123',"
 	     " TIMESTAMP_NS '2026-10-10 12:34:56.123456789', TIMESTAMP '1969-12-31 23:59:59.999999'",
-	     "[\"2026-10-10 12:34:56\",\"2026-10-10 12:34:56.123\",\"2026-10-10 12:34:56.123000\",\"2026-10-10 12:34:56.123456789\","
+	     "[\"2026-10-10 12:34:56\",\"2026-10-10 12:34:56.123\",\"2026-10-10 12:34:56.123000\",\"2026-10-10 "
+	     "12:34:56.123456789\","
 	     "\"1969-12-31 23:59:59.999999\"]\n");
-	ROWS("SELECT TIMESTAMPTZ '2026-10-10 12:34:56.5+02', TIME '12:34:56.123', TIME '12:34:56.123456', TIMETZ '12:34:56+05:30'",
+	ROWS("SELECT TIMESTAMPTZ '2026-10-10 12:34:56.5+02', TIME '12:34:56.123', TIME '12:34:56.123456', TIMETZ "
+	     "'12:34:56+05:30'",
 	     "[\"2026-10-10 10:34:56.500 UTC\",\"12:34:56.123\",\"12:34:56.123456\",\"12:34:56.000+05:30\"]\n");
 	ROWS("SELECT INTERVAL 1 DAY, INTERVAL '-90 minutes', INTERVAL 14 MONTHS, INTERVAL '-1 month', INTERVAL 0 DAY",
 	     "[\"1 00:00:00.000\",\"-0 01:30:00.000\",\"1-2\",\"-0-1\",\"0 00:00:00.000\"]\n");
@@ -149,7 +153,8 @@ TEST(nested_values_as_athena_text)
 	     "[\"[1, 2]\",\"[1, null]\",\"[]\",\"[1.5, 2.0]\",\"[[1], [2, 3]]\"]\n");
 	ROWS("SELECT MAP {'k': 1, 'l': NULL}, {'a': 1, 'b': 'x'}, row(1, 'y'), {'s': 'quo\"te'}",
 	     "[\"{k=1, l=null}\",\"{a=1, b=x}\",\"{field0=1, field1=y}\",\"{s=quo\\\"te}\"]\n");
-	ROWS("SELECT union_value(n := 5), [DATE '2026-01-02'], [{'a': [true]}]", "[\"5\",\"[2026-01-02]\",\"[{a=[true]}]\"]\n");
+	ROWS("SELECT union_value(n := 5), [DATE '2026-01-02'], [{'a': [true]}]",
+	     "[\"5\",\"[2026-01-02]\",\"[{a=[true]}]\"]\n");
 }
 
 TEST(csv_quotes_every_value_but_null)
@@ -161,22 +166,24 @@ TEST(ndjson_keeps_types)
 {
 	NDJSON("SELECT 1 AS a, 1.5::DOUBLE AS b, true AS c, 'x\"' AS \"d\"\"\", NULL AS e",
 	       "{\"a\":1,\"b\":1.5,\"c\":true,\"d\\\"\":\"x\\\"\",\"e\":null}\n");
-	NDJSON("SELECT 'nan'::DOUBLE AS n, '-inf'::FLOAT AS i, 1.50::DECIMAL(4,2) AS d, 170141183460469231731687303715884105727::HUGEINT AS h",
+	NDJSON("SELECT 'nan'::DOUBLE AS n, '-inf'::FLOAT AS i, 1.50::DECIMAL(4,2) AS d, "
+	       "170141183460469231731687303715884105727::HUGEINT AS h",
 	       "{\"n\":null,\"i\":null,\"d\":1.50,\"h\":170141183460469231731687303715884105727}\n");
 	NDJSON("SELECT DATE '2026-10-10' AS d, TIMESTAMP '2026-10-10 01:02:03' AS t, '\\x01'::BLOB AS b",
 	       "{\"d\":\"2026-10-10\",\"t\":\"2026-10-10 01:02:03.000000\",\"b\":\"01\"}\n");
-	NDJSON("SELECT [1, NULL] AS l, {'a': 1, 'b': ['x']} AS s, MAP {1: 'one'} AS m", "{\"l\":[1,null],\"s\":{\"a\":1,\"b\":[\"x\"]},\"m\":{\"1\":\"one\"}}\n");
+	NDJSON("SELECT [1, NULL] AS l, {'a': 1, 'b': ['x']} AS s, MAP {1: 'one'} AS m",
+	       "{\"l\":[1,null],\"s\":{\"a\":1,\"b\":[\"x\"]},\"m\":{\"1\":\"one\"}}\n");
 	NDJSON("SELECT '{\"a\":\n [1, 2e3, \"\\u00e9\"]}'::JSON AS j", "{\"j\":{\"a\":  [1, 2e3, \"\\u00e9\"]}}\n");
 }
 
 TEST(parameters_are_typed)
 {
 	struct sm_duck_value values[] = {
-		{.kind = SM_DUCK_NULL},
-		{.kind = SM_DUCK_BOOLEAN, .as.boolean = true},
-		{.kind = SM_DUCK_INTEGER, .as.integer = INT64_MIN},
-		{.kind = SM_DUCK_DOUBLE, .as.real = 0.1},
-		{.kind = SM_DUCK_TEXT, .as.text = {"it's", 4}},
+	    {.kind = SM_DUCK_NULL},
+	    {.kind = SM_DUCK_BOOLEAN, .as.boolean = true},
+	    {.kind = SM_DUCK_INTEGER, .as.integer = INT64_MIN},
+	    {.kind = SM_DUCK_DOUBLE, .as.real = 0.1},
+	    {.kind = SM_DUCK_TEXT, .as.text = {"it's", 4}},
 	};
 	struct query q;
 
@@ -184,7 +191,9 @@ TEST(parameters_are_typed)
 	q.sql = "SELECT $1, $2, $3, $4, $5, typeof($2), typeof($3), typeof($4), typeof($5)";
 	q.values = values;
 	q.count = 5;
-	CHECK_STR(answer(&q), "[null,\"true\",\"-9223372036854775808\",\"0.1\",\"it's\",\"BOOLEAN\",\"BIGINT\",\"DOUBLE\",\"VARCHAR\"]\n");
+	CHECK_STR(
+	    answer(&q),
+	    "[null,\"true\",\"-9223372036854775808\",\"0.1\",\"it's\",\"BOOLEAN\",\"BIGINT\",\"DOUBLE\",\"VARCHAR\"]\n");
 	q.count = 4;
 	sm_buf_reset(&q.text);
 	answer(&q);
@@ -319,7 +328,8 @@ TEST(progress_moves)
 
 	query_init(&q, "CREATE OR REPLACE TABLE big AS SELECT range AS i, random() AS r FROM range(3000000)");
 	answer(&q);
-	q.sql = "SELECT count(*) FROM big WHERE sin(r) + cos(r) + tan(r) + ln(r + 1) + sqrt(r) + exp(r) + sin(i) + cos(i) > 100";
+	q.sql = "SELECT count(*) FROM big WHERE sin(r) + cos(r) + tan(r) + ln(r + 1) + sqrt(r) + exp(r) + sin(i) + cos(i) "
+	        "> 100";
 	CHECK(sm_duck_submit(con, &q.call) == SM_OK);
 	for (int i = 0; i < 2000 && seen <= 0; i++) {
 		usleep(1000);

@@ -56,7 +56,8 @@ TEST(hundred_and_twenty_eight_bits)
 
 	CHECK_STR(text(sm_text_int128(bytes, low), bytes), "-170141183460469231731687303715884105728");
 	CHECK_STR(text(sm_text_uint128(bytes, ~(unsigned __int128)0), bytes), "340282366920938463463374607431768211455");
-	CHECK_STR(text(sm_text_int128(bytes, (__int128)1000000000000000000 * 10000000), bytes), "10000000000000000000000000");
+	CHECK_STR(text(sm_text_int128(bytes, (__int128)1000000000000000000 * 10000000), bytes),
+	          "10000000000000000000000000");
 }
 
 TEST(decimals_keep_their_scale)
@@ -143,7 +144,8 @@ TEST(random_doubles_read_back_equal_and_are_shortest)
 			value = (double)(int64_t)(bits % 100000000) / 1000.0;
 		if (isnan(value))
 			continue;
-		if (strtod(of_double(value), NULL) != value || shorter_exists(fabs(value), sm_double_digits(fabs(value)).digits)) {
+		if (strtod(of_double(value), NULL) != value ||
+		    shorter_exists(fabs(value), sm_double_digits(fabs(value)).digits)) {
 			printf("%a gives %s\n", value, of_double(value));
 			CHECK(0);
 			return;
@@ -159,7 +161,8 @@ TEST(powers_of_two_and_ten_read_back_equal)
 		char source[16];
 		snprintf(source, sizeof source, "1e%d", e);
 		CHECK(strtod(of_double(strtod(source, NULL)), NULL) == strtod(source, NULL));
-		CHECK(sm_double_digits(strtod(source, NULL)).digits == 1 || e < -321); /* the smallest have two digits in Java */
+		CHECK(sm_double_digits(strtod(source, NULL)).digits == 1 ||
+		      e < -321); /* the smallest have two digits in Java */
 	}
 }
 

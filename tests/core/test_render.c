@@ -92,8 +92,8 @@ static void bind_numbers(struct sm_render *render)
 }
 
 static const struct sm_duck_type numbers_types[] = {
-	{.name = (char *)"i", .id = DUCK_INTEGER},
-	{.name = (char *)"r", .id = DUCK_DOUBLE},
+    {.name = (char *)"i", .id = DUCK_INTEGER},
+    {.name = (char *)"r", .id = DUCK_DOUBLE},
 };
 
 static const char *numbers(enum sm_format format, struct sm_buf *out)
@@ -119,7 +119,8 @@ TEST(the_three_formats)
 	sm_buf_init(&out, 1 << 20);
 	CHECK_STR(numbers(SM_FORMAT_ROWS, &out), "[\"1\",\"0.5\"]\n[\"-2\",null]\n[\"300\",\"1.0E300\"]\n");
 	CHECK_STR(numbers(SM_FORMAT_CSV, &out), "\"i\",\"r\"\n\"1\",\"0.5\"\n\"-2\",\n\"300\",\"1.0E300\"\n");
-	CHECK_STR(numbers(SM_FORMAT_NDJSON, &out), "{\"i\":1,\"r\":0.5}\n{\"i\":-2,\"r\":null}\n{\"i\":300,\"r\":1.0E300}\n");
+	CHECK_STR(numbers(SM_FORMAT_NDJSON, &out),
+	          "{\"i\":1,\"r\":0.5}\n{\"i\":-2,\"r\":null}\n{\"i\":300,\"r\":1.0E300}\n");
 	sm_buf_free(&out);
 }
 
@@ -160,8 +161,10 @@ TEST(a_full_buffer_takes_the_row_back)
 
 TEST(only_strict_json_is_spliced)
 {
-	static const char *const good[] = {"{}", "[1,-2.5e+3,0]", " {\"a\" : [true,false,null,\"\\u00e9\\n\"]} ", "\"x\"", "0"};
-	static const char *const bad[] = {"", "{", "[1,]", "{\"a\":1,}", "NaN", "01", "1.", "'x'", "{a:1}", "\"\\x\"", "[1] 2", "tru", "\"a\nb\"", "-", "1e"};
+	static const char *const good[] = {"{}", "[1,-2.5e+3,0]", " {\"a\" : [true,false,null,\"\\u00e9\\n\"]} ", "\"x\"",
+	                                   "0"};
+	static const char *const bad[] = {"",      "{",       "[1,]",  "{\"a\":1,}", "NaN",      "01", "1.", "'x'",
+	                                  "{a:1}", "\"\\x\"", "[1] 2", "tru",        "\"a\nb\"", "-",  "1e"};
 	struct sm_duck_type type = {.name = (char *)"j", .id = DUCK_VARCHAR, .json = true};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good + sizeof bad / sizeof *bad; i++) {

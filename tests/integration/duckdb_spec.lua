@@ -80,8 +80,10 @@ describe("sm.duckdb", function()
   end)
 
   it("gives typed values", function()
-    local result = assert(con:query([[SELECT 9223372036854775807, 1.5::DOUBLE, true, 'é', NULL, 12345678901234567890123456789012345.678::DECIMAL(38,3),
-      170141183460469231731687303715884105727::HUGEINT, DATE '2026-10-10', TIMESTAMP '2026-10-10 01:02:03.5', '\x00\xff'::BLOB,
+    local result = assert(con:query([[SELECT 9223372036854775807, 1.5::DOUBLE, true, 'é', NULL,
+      12345678901234567890123456789012345.678::DECIMAL(38,3),
+      170141183460469231731687303715884105727::HUGEINT, DATE '2026-10-10',
+      TIMESTAMP '2026-10-10 01:02:03.5', '\x00\xff'::BLOB,
       [1, NULL, 3], {'a': 1, 'b': {'c': 'x'}}, MAP {'k': 2}, 18446744073709551615::UBIGINT]]))
     local row = result.rows[1]
     assert.equal(math.maxinteger, row[1])
@@ -103,7 +105,8 @@ describe("sm.duckdb", function()
   end)
 
   it("describes columns for DuckDB, Trino and Athena", function()
-    local columns = assert(con:query([[SELECT 1::REAL AS r, 1.5::DECIMAL(12,2) AS d, 'x' AS v, [1::BIGINT] AS l, TIMESTAMP '2026-01-01' AS t,
+    local columns = assert(con:query([[SELECT 1::REAL AS r, 1.5::DECIMAL(12,2) AS d, 'x' AS v, [1::BIGINT] AS l,
+      TIMESTAMP '2026-01-01' AS t,
       {'a': 1, 'B c': 'x'} AS s, MAP {'k': 1.5::DOUBLE} AS m, '{}'::JSON AS j]])).columns
     local seen = {}
     for i, c in ipairs(columns) do
@@ -135,12 +138,17 @@ describe("sm.duckdb", function()
     assert.equal("engine", code)
     assert.truthy(message:find('"nix" not found', 1, true))
     assert.same({ kind = "Binder", offset = 15, line = 2, column = 3 }, details)
-    _, _, code, details = con:query("SELECT (1")
+    nothing, message, code, details = con:query("SELECT (1")
+    assert.is_nil(nothing)
+    assert.truthy(message:find("syntax error", 1, true))
     assert.equal("engine", code)
     assert.equal("Parser", details.kind)
-    _, _, code = con:query("SELECT 1; SELECT 2")
+    nothing, message, code = con:query("SELECT 1; SELECT 2")
+    assert.is_nil(nothing)
+    assert.equal("only one statement is allowed", message)
     assert.equal("invalid", code)
-    _, message, code = con:query("  -- nothing\n")
+    nothing, message, code = con:query("  -- nothing\n")
+    assert.is_nil(nothing)
     assert.equal("invalid", code)
     assert.equal("the statement is empty", message)
     assert.equal(1, one("SELECT 1"))
