@@ -4,6 +4,8 @@
 local classify = require("lib.sql.classify")
 local guard = require("lib.sql.guard")
 local parser = require("lib.sql.parser")
+local macros = require("lib.sql.macros")
+local translate = require("lib.sql.translate")
 local types = require("lib.sql.parse.type")
 
 local M = {}
@@ -13,5 +15,9 @@ M.parse_expression = parser.expression
 M.parse_type = types.parse
 M.classify = classify.classify
 M.guard = guard
+M.translate = translate
+
+-- CREATE MACRO statements that a fresh engine needs before the first translated statement.
+M.macros = macros.statements()
 
 return M

@@ -1,0 +1,78 @@
+-- What the engine must be told once: the dialect's helpers as macros in the schema `trino`. Users cannot name them;
+-- only translated statements do.
+
+local M = {}
+
+local divide_rounded = "CASE WHEN (n < 0) = (d < 0) THEN (2 * abs(n) + abs(d)) // (2 * abs(d)) ELSE -((2 * abs(n) + abs(d)) // (2 * abs(d))) END"
+
+-- name(parameters) -> body
+local list = {
+  { "now()", "date_trunc('millisecond', current_timestamp AT TIME ZONE 'UTC')" },
+
+  -- numbers
+  { "divide(a, b)", "CASE WHEN b = 0 THEN error('Division by zero') ELSE a // b END" },
+  { "modulo(a, b)", "CASE WHEN b = 0 THEN error('Division by zero') ELSE a % b END" },
+  { "divide_rounded(n, d)", "CASE WHEN d = 0 THEN error('Division by zero') ELSE " .. divide_rounded .. " END" },
+  { "divide_rounded_or_null(n, d)", "CASE WHEN d = 0 THEN NULL ELSE " .. divide_rounded .. " END" },
+  -- 12.5 -> 1.25E1: the engine's shortest digits in Java's scientific notation
+  { "shortest(x)", "CAST(abs(x) AS VARCHAR)" },
+  { "digits(m)", "ltrim(replace(m, '.', ''), '0')" },
+  { "point(m)", "CASE WHEN contains(m, '.') THEN strpos(m, '.') - 1 ELSE length(m) END" },
+  { "scientific(m, e)", "CASE WHEN trino.digits(m) = '' THEN '0.0E0' ELSE left(trino.digits(m), 1) || '.' || CASE WHEN "
+    .. "rtrim(substr(trino.digits(m), 2), '0') = '' THEN '0' ELSE rtrim(substr(trino.digits(m), 2), '0') END || 'E' || CAST(e + "
+    .. "trino.point(m) - 1 - (length(replace(m, '.', '')) - length(trino.digits(m))) AS VARCHAR) END" },
+  { "double_text(x)", "CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x < 0 THEN '-Infinity' ELSE 'Infinity' END "
+    .. "WHEN x IS NULL THEN NULL ELSE CASE WHEN signbit(x) THEN '-' ELSE '' END || trino.scientific(split_part(trino.shortest(x), 'e', 1), "
+    .. "coalesce(TRY_CAST(nullif(split_part(trino.shortest(x), 'e', 2), '') AS INTEGER), 0)) END" },
+
+  -- text
+  { "fit(s, n)", "CASE WHEN length(s) > n THEN error('Value ' || s || ' cannot be represented as varchar(' || n || ')') ELSE s END" },
+  { "fit_or_null(s, n)", "CASE WHEN length(s) > n THEN NULL ELSE s END" },
+  { "day_interval_text(i)", "(CASE WHEN epoch(i) < 0 THEN '-' ELSE '' END || CAST(CAST(abs(epoch_ms(i)) // 86400000 AS BIGINT) AS VARCHAR) || "
+    .. "strftime(make_timestamp(CAST(abs(epoch_ms(i)) % 86400000 AS BIGINT) * 1000), ' %H:%M:%S.%g'))" },
+  { "months_of(i)", "CAST(date_part('year', i) * 12 + date_part('month', i) AS BIGINT)" },
+  { "year_interval_text(i)", "(CASE WHEN trino.months_of(i) < 0 THEN '-' ELSE '' END || CAST(abs(trino.months_of(i)) // 12 AS VARCHAR) || '-' || "
+    .. "CAST(abs(trino.months_of(i)) % 12 AS VARCHAR))" },
+
+  -- collections
+  { "subscript(a, i)", "CASE WHEN i = 0 THEN error('SQL array indices start at 1') WHEN i < 0 THEN error('Array subscript is negative: ' || i) "
+    .. "WHEN i > len(a) THEN error('Array subscript must be less than or equal to array length: ' || i || ' > ' || len(a)) "
+    .. "ELSE list_extract(a, i) END" },
+  { "map_subscript(m, k)", "CASE WHEN m IS NULL THEN NULL WHEN NOT map_contains(m, k) THEN error('Key not present in map: ' || CAST(k AS VARCHAR)) "
+    .. "ELSE m[k] END" },
+}
+
+-- Texts that CAST takes in Trino. The engine takes more ('1.5' as integer, '2020/01/01' as date), so they are checked.
+local forms = {
+  whole = [[\s*[+-]?\d+\s*]],
+  float = [[\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|Infinity|NaN)\s*]],
+  date = [[\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}\s*]],
+  timestamp = [[\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}( \d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?)?\s*]],
+  timestamp_tz = [[\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}( \d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?)?\s*([+-]\d{1,2}:?\d{0,2}|[A-Za-z][A-Za-z0-9_/+-]*)?\s*]],
+  time = [[\s*\d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?\s*]],
+  boolean = [[(?i)\s*(true|false|t|f|1|0)\s*]],
+}
+
+for name, pattern in pairs(forms) do
+  local test = ("regexp_full_match(s, '%s')"):format(pattern)
+  list[#list + 1] = { name .. "_form(s, t)",
+    ("CASE WHEN s IS NULL OR %s THEN s ELSE error('Cannot cast ''' || s || ''' to ' || t) END"):format(test) }
+  list[#list + 1] = { name .. "_form_or_null(s)", ("CASE WHEN %s THEN s END"):format(test) }
+end
+
+-- Adds macros of other files (functions/) to the list.
+function M.add(more)
+  for _, macro in ipairs(more) do list[#list + 1] = macro end
+end
+
+-- Statements for a fresh engine, in order.
+---@return string[]
+function M.statements()
+  local statements = { "CREATE SCHEMA IF NOT EXISTS trino" }
+  for _, macro in ipairs(list) do
+    statements[#statements + 1] = ("CREATE OR REPLACE MACRO trino.%s AS %s"):format(macro[1], macro[2])
+  end
+  return statements
+end
+
+return M

@@ -1,0 +1,88 @@
+-- Pieces of engine SQL that remember where in the original statement they came from. A piece is a table whose list
+-- part holds strings and other pieces, with `pos` (byte offset in the original) and, for expressions, `type`.
+
+local M = {}
+
+---@class SqlCode
+---@field pos integer?
+---@field type SqlType?
+
+---@param pos integer?
+---@param type SqlType?
+---@param ... string|SqlCode
+---@return SqlCode
+function M.new(pos, type, ...)
+  return { pos = pos, type = type, ... }
+end
+
+-- Pieces with a separator between them.
+function M.join(pieces, separator)
+  local joined = {}
+  for i, piece in ipairs(pieces) do
+    if i > 1 then joined[#joined + 1] = separator end
+    joined[#joined + 1] = piece
+  end
+  return joined
+end
+
+local compiled = {}
+
+-- "lpad($1, $2)" -> { "lpad(", 1, ", ", 2, ")" }; $* stands for all arguments with commas, $$ for a dollar sign.
+local function compile(template)
+  local parts, from = {}, 1
+  while true do
+    local mark = template:find("$", from, true)
+    if not mark then break end
+    parts[#parts + 1] = template:sub(from, mark - 1)
+    local slot = template:sub(mark + 1, mark + 1)
+    parts[#parts + 1] = slot == "$" and "$" or tonumber(slot) or { slot = slot }
+    from = mark + 2
+  end
+  parts[#parts + 1] = template:sub(from)
+  compiled[template] = parts
+  return parts
+end
+
+-- Fills a template with arguments. `slots` gives pieces for letters such as $s.
+---@param template string
+---@param args SqlCode[]
+---@param slots table?
+---@return SqlCode  without type
+function M.fill(template, args, slots)
+  local filled = {}
+  for _, part in ipairs(compiled[template] or compile(template)) do
+    if type(part) == "number" then
+      filled[#filled + 1] = args[part] or error("template wants argument " .. part .. ": " .. template)
+    elseif type(part) == "table" then
+      local piece = part.slot == "*" and M.join(args, ", ") or (slots and slots[part.slot]) or ""
+      filled[#filled + 1] = piece
+    else
+      filled[#filled + 1] = part
+    end
+  end
+  return filled
+end
+
+function M.quote_text(text)
+  return "'" .. text:gsub("'", "''") .. "'"
+end
+
+-- The text of a piece, and the map from offsets in it to offsets in the original.
+---@param piece SqlCode
+---@return string text, table map  list of {output offset, original offset}, growing
+function M.render(piece)
+  local out, map, length = {}, {}, 0
+  local function walk(node)
+    if type(node) == "string" then
+      out[#out + 1] = node
+      length = length + #node
+      return
+    end
+    if node.pos then map[#map + 1] = { length + 1, node.pos } end
+    for i = 1, #node do walk(node[i]) end
+  end
+  walk(piece)
+  return table.concat(out), map
+end
+
+return M
