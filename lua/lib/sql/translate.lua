@@ -3,8 +3,10 @@
 
 local Translator = require("lib.sql.translate.translator")
 local code = require("lib.sql.translate.code")
+local engine_error = require("lib.sql.engine_error")
 local parser = require("lib.sql.parser")
 local types = require("lib.sql.types")
+local write = require("lib.sql.translate.write")
 require("lib.sql.translate.expression")
 require("lib.sql.translate.operators")
 require("lib.sql.translate.literal")
@@ -33,8 +35,11 @@ function M.query(tree, ctx)
     local text, map = code.render(piece)
     local shown = {}
     for i, column in ipairs(columns) do shown[i] = { name = column.name, type = types.text(column.type) } end
-    return { sql = text, columns = shown, tables = translator.tables, map = map }
+    return { sql = text, columns = shown, tables = translator.tables, map = map, text = tree.text }
   end)
 end
+
+M.write = write.plan
+M.engine_error = engine_error.explain
 
 return M

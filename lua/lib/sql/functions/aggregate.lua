@@ -1,8 +1,14 @@
 -- Aggregates and window functions. In templates $d is DISTINCT, $o the ORDER BY inside, $s FILTER and OVER, $i IGNORE NULLS.
 
 local code = require("lib.sql.translate.code")
+local macros = require("lib.sql.macros")
 local registry = require("lib.sql.functions.registry")
 local types = require("lib.sql.types")
+
+macros.add {
+  -- of entries with the same key the first one stays
+  { "map_of_entries(l)", "map_from_entries(list_filter(l, lambda x, i: list_position(list_transform(l, lambda y: y.k), x.k) = i))" },
+}
 
 local function engine_cast(template, t)
   return ("CAST(%s AS %s)"):format(template, types.engine(t))

@@ -115,12 +115,12 @@ local function set_operation(self, node, outer, opts)
   for i, column in ipairs(columns) do column.sql_name = left_columns[i].sql_name end
   local piece = new(node.pos, nil, "(", as_types(self, left, left_columns, wanted), ") ", node.op, node.all and " ALL (" or " (",
     as_types(self, right, right_columns, wanted), ")")
-  if opts.top then return self:as_top(piece, columns) end
+  if opts.top then return self:as_top(piece, columns, opts) end
   return piece, columns
 end
 
 -- A query that is not a plain SELECT as the result of the statement.
-function Translator:as_top(piece, columns)
+function Translator:as_top(piece, columns, opts)
   local alias = quote(self:unique_name("r"))
   local inner, written = {}, {}
   local shown = {}
@@ -129,7 +129,7 @@ function Translator:as_top(piece, columns)
     shown[i] = { name = column.unnamed and "" or column.name, type = column.type, piece = new(nil, column.type, alias, ".", inner[i]) }
   end
   self:name_columns(shown, true)
-  for i, column in ipairs(shown) do written[i] = new(nil, nil, self:as_result(column.piece), " AS ", quote(column.sql_name)) end
+  for i, column in ipairs(shown) do written[i] = new(nil, nil, opts.raw and column.piece or self:as_result(column.piece), " AS ", quote(column.sql_name)) end
   return new(piece.pos, nil, "SELECT ", code.join(written, ", "), " FROM (", piece, ") AS ", alias, "(", table.concat(inner, ", "), ")"), shown
 end
 

@@ -4,6 +4,7 @@
 local Translator = require("lib.sql.translate.translator")
 local code = require("lib.sql.translate.code")
 local errors = require("lib.errors")
+local moments = require("lib.sql.translate.moments")
 local names = require("lib.sql.names")
 local scopes = require("lib.sql.translate.scope")
 local type_parser = require("lib.sql.parse.type")
@@ -47,7 +48,8 @@ local function sampled(self, node, piece)
   return new(node.pos, nil, piece, (" TABLESAMPLE %s(%s PERCENT)"):format(node.sample.method:lower(), text))
 end
 
-local function column_types(self, columns, pos)
+-- The types of a table's columns, as the catalog spells them.
+function Translator:column_types(columns, pos)
   local list = {}
   for i, column in ipairs(columns) do
     local t, message = type_parser.parse(column.type)
@@ -57,15 +59,19 @@ local function column_types(self, columns, pos)
   return list
 end
 
-local function as_of(self, period, outer)
+-- FOR TIMESTAMP AS OF / FOR VERSION AS OF: a moment in epoch milliseconds or a snapshot's id, known before the query runs.
+local function as_of(self, period)
   if not period then return nil end
-  local value = self:expr(period.value, outer or scopes.new({}))
-  local text = code.render(value)
-  return { kind = period.by, sql = text, type = types.text(value.type), value = period.value.value or period.value.text }
+  if period.by == "version" then
+    local id = period.value.kind == "integer" and math.tointeger(tonumber(period.value.text))
+    return { snapshot_id = id or self:unsupported(period.pos, "FOR VERSION AS OF with anything but a snapshot id") }
+  end
+  local ms = moments.milliseconds(period.value, self.ctx.now)
+  return { timestamp_ms = ms or self:unsupported(period.pos, "FOR TIMESTAMP AS OF with anything but a timestamp or CURRENT_TIMESTAMP and intervals") }
 end
 
 -- A table of the catalog: what ctx.table answers is all that is ever read.
-function Translator:catalog_table(name, pos, period, outer)
+function Translator:catalog_table(name, pos, period)
   local ref, message = names.table_ref(name)
   if not ref then self:fault(pos, "SYNTAX_ERROR", message) end
   if not ref.database and not self.ctx.database then
@@ -73,7 +79,7 @@ function Translator:catalog_table(name, pos, period, outer)
   end
   local line, column = self:where(pos)
   local asked = { catalog = ref.catalog, database = ref.database or self.ctx.database, table = ref.table, suffix = ref.suffix,
-    as_of = as_of(self, period, outer), line = line, column = column, pos = pos }
+    as_of = as_of(self, period), line = line, column = column, pos = pos }
   local found, err = self.ctx.table(asked)
   if not found then
     if errors.is(err) and err.code ~= "NotFound" then error({ sql_error = err }, 0) end
@@ -85,7 +91,7 @@ function Translator:catalog_table(name, pos, period, outer)
   return found, asked
 end
 
-function rules.table_ref(self, node, outer)
+function rules.table_ref(self, node)
   local first = node.name[1]
   local named = #node.name == 1 and self:named_query(first.name)
   local piece, fields = nil, {}
@@ -97,11 +103,11 @@ function rules.table_ref(self, node, outer)
       fields[i] = field(column.name, column.type, alias, column.sql_name, first.name:lower())
     end
   else
-    local found, asked = self:catalog_table(node.name, node.pos, node.period, outer)
+    local found, asked = self:catalog_table(node.name, node.pos, node.period)
     local alias = self:unique_name(node.alias and node.alias.name or asked.table)
     piece = new(node.pos, nil, found.sql, " AS ", quote(alias))
     local path = { asked.catalog or "awsdatacatalog", asked.database, asked.table .. (asked.suffix or "") }
-    for i, t in ipairs(column_types(self, found.columns, node.pos)) do
+    for i, t in ipairs(self:column_types(found.columns, node.pos)) do
       local column = found.columns[i]
       fields[i] = field(column.name, t, alias, column.name, path[3], path)
       fields[i].hidden = column.hidden

@@ -171,7 +171,7 @@ end
 
 ---@param node table
 ---@param outer SqlScope?
----@param opts table  {top: result goes to the user}
+---@param opts table  {top: the statement's result, raw: kept in a table, so values stay as they are}
 ---@return SqlCode, SqlColumn[], SqlScope
 function Translator:select(node, outer, opts)
   local from, fields = nil, {}
@@ -181,7 +181,7 @@ function Translator:select(node, outer, opts)
   self:name_columns(columns, opts.top)
   local written = {}
   for i, column in ipairs(columns) do
-    written[i] = new(nil, nil, opts.top and self:as_result(column.piece) or column.piece, " AS ", quote(column.sql_name))
+    written[i] = new(nil, nil, opts.top and not opts.raw and self:as_result(column.piece) or column.piece, " AS ", quote(column.sql_name))
   end
   local piece = new(node.pos, nil, "SELECT ", node.distinct and "DISTINCT " or "", code.join(written, ", "))
   local function clause(...) table.move({ ... }, 1, select("#", ...), #piece + 1, piece) end
@@ -226,7 +226,7 @@ function Translator:values(node, outer, opts)
   end
   self:name_columns(columns, opts.top)
   for c, column in ipairs(columns) do
-    written[c] = new(nil, nil, opts.top and self:as_result(column.piece) or column.piece, " AS ", quote(column.sql_name))
+    written[c] = new(nil, nil, opts.top and not opts.raw and self:as_result(column.piece) or column.piece, " AS ", quote(column.sql_name))
   end
   for r, row in ipairs(rows) do rows[r] = new(nil, nil, "(", code.join(row, ", "), ")") end
   return new(node.pos, nil, "SELECT ", code.join(written, ", "), " FROM (VALUES ", code.join(rows, ", "), ") AS ", alias, "(",
