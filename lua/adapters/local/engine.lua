@@ -2,6 +2,7 @@
 -- lake's folders. Connections given out here fail with an Error (lib.errors) instead of a message and a code.
 local duckdb = require "sm.duckdb"
 local errors = require "lib.errors"
+local sql = require "lib.sql"
 local task = require "sm.task"
 
 local M = {}
@@ -57,21 +58,21 @@ end
 local function cancelled() return errors.new("QueryCancelled", "the statement was cancelled") end
 
 ---@return {columns: table[], rows: table[], changed: integer}|nil result, Error? err
-function Connection:query(sql, params)
+function Connection:query(text, params)
   if self.cancelled then return nil, cancelled() end
-  return checked(self.raw:query(sql, params))
+  return checked(self.raw:query(text, params))
 end
 
 ---@return integer|nil changed, Error? err
-function Connection:exec(sql, params)
+function Connection:exec(text, params)
   if self.cancelled then return nil, cancelled() end
-  return checked(self.raw:exec(sql, params))
+  return checked(self.raw:exec(text, params))
 end
 
 ---@return table|nil cursor, Error? err
-function Connection:stream(sql, params)
+function Connection:stream(text, params)
   if self.cancelled then return nil, cancelled() end
-  local cursor, err = checked(self.raw:stream(sql, params))
+  local cursor, err = checked(self.raw:stream(text, params))
   if not cursor then return nil, err end
   return setmetatable({ raw = cursor }, Cursor)
 end
@@ -97,6 +98,16 @@ local function unavailable(message)
   return nil, errors.new("EngineUnavailable", "engine unavailable: " .. tostring(message))
 end
 
+-- The dialect's macros, made once; nothing can be made after the engine is locked.
+local function define_macros(db)
+  local con, message, code = db:connect()
+  if not con then return nil, message, code end
+  local ok
+  ok, message, code = con:exec_script(table.concat(sql.macros, ";\n"))
+  con:close()
+  return ok ~= nil, message, code
+end
+
 local function open(self)
   local options = self.options
   local loaded, message = duckdb.load(options.library)
@@ -109,6 +120,7 @@ local function open(self)
   if not db then return unavailable(message) end
   local ok, code
   ok, message, code = db:register_functions()
+  if ok then ok, message, code = define_macros(db) end
   if ok then ok, message, code = db:lock_down { directories = options.folders } end
   if not ok then
     db:close()

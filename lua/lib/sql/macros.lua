@@ -12,6 +12,8 @@ local list = {
   -- numbers
   { "divide(a, b)", "CASE WHEN b = 0 THEN error('Division by zero') ELSE a // b END" },
   { "modulo(a, b)", "CASE WHEN b = 0 THEN error('Division by zero') ELSE a % b END" },
+  -- the engine gives NULL for x / 0.0 when its integer division is on
+  { "float_divide(a, b)", "CASE WHEN b = 0 THEN a * CAST('Infinity' AS FLOAT) ELSE a / b END" },
   { "divide_rounded(n, d)", "CASE WHEN d = 0 THEN error('Division by zero') ELSE " .. divide_rounded .. " END" },
   { "divide_rounded_or_null(n, d)", "CASE WHEN d = 0 THEN NULL ELSE " .. divide_rounded .. " END" },
   -- 12.5 -> 1.25E1: the engine's shortest digits in Java's scientific notation

@@ -84,7 +84,7 @@ function Cursor:predicate()
   local left = self:value()
   local op = self.token.key
   if comparison[op] then
-    self:advance()
+    pos = self:advance().pos
     local quantifier = self.token.key
     if (quantifier == "ALL" or quantifier == "ANY" or quantifier == "SOME") and self:peek().key == "("
       and self:opens_query(self.at + 1) then

@@ -234,6 +234,9 @@ local function number_arithmetic(self, node, left, right)
     return types.equal(piece.type, t) and piece or new(piece.pos, t, "CAST(", piece, " AS ", name, ")")
   end
   if node.op == "%" then return new(node.pos, t, "CAST(fmod(", as_float(left), ", ", as_float(right), ") AS ", name, ")") end
+  if node.op == "/" and not is_nonzero_literal(right) then
+    return new(node.pos, t, code.fill("trino.float_divide($1, $2)", { as_float(left), as_float(right) }))
+  end
   return new(node.pos, t, "(", as_float(left), " ", node.op, " ", as_float(right), ")")
 end
 
