@@ -184,13 +184,13 @@ static enum sm_status finish_fd(int fd, enum sm_status status, bool sync, const 
 	return status;
 }
 
-static enum sm_status write_atomic(const char *path, const void *data, size_t len, struct sm_error *err)
+static enum sm_status write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct sm_error *err)
 {
 	char *temp = temp_name(path);
 	if (temp == NULL)
 		return sm_fail(err, SM_NOMEM, "no memory");
 	enum sm_status status = SM_OK;
-	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0) {
 		status = sm_files_fail(err, errno, path);
 		goto done;
@@ -209,8 +209,8 @@ done:
 
 enum sm_status sm_files_write(const char *path, const void *data, size_t len, enum sm_file_write how, struct sm_error *err)
 {
-	if (how == SM_FILE_ATOMIC)
-		return write_atomic(path, data, len, err);
+	if (how == SM_FILE_ATOMIC || how == SM_FILE_PRIVATE)
+		return write_atomic(path, data, len, how == SM_FILE_PRIVATE ? 0600 : 0666, err);
 	int fd;
 	enum sm_status status = sm_files_open(path, how == SM_FILE_APPEND ? "a" : "w", &fd, err);
 	if (status == SM_OK)

@@ -33,7 +33,8 @@ struct sm_file_list {
 	size_t capacity; /* private */
 };
 
-enum sm_file_write { SM_FILE_REPLACE, SM_FILE_APPEND, SM_FILE_ATOMIC };
+/* SM_FILE_PRIVATE: atomic, and only the owner may read the file. */
+enum sm_file_write { SM_FILE_REPLACE, SM_FILE_APPEND, SM_FILE_ATOMIC, SM_FILE_PRIVATE };
 
 /* Fills err from errno: "what: reason"; returns the status. */
 enum sm_status sm_files_fail(struct sm_error *err, int saved_errno, const char *what);

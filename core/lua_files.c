@@ -230,10 +230,14 @@ static int l_write(lua_State *L)
 	return start_write(L, SM_FILE_REPLACE);
 }
 
-/* write_atomic(path, data) -> true | nil, message, code. Old or new content after a crash, and durable on return. Waits. */
+/*
+ * write_atomic(path, data, "shared"|"private" = "shared") -> true | nil, message, code. Old or new content after a crash,
+ * and durable on return. A private file is for its owner only. Waits.
+ */
 static int l_write_atomic(lua_State *L)
 {
-	return start_write(L, SM_FILE_ATOMIC);
+	static const char *const kinds[] = {"shared", "private", NULL};
+	return start_write(L, luaL_checkoption(L, 3, "shared", kinds) == 1 ? SM_FILE_PRIVATE : SM_FILE_ATOMIC);
 }
 
 /* append(path, data) -> true | nil, message, code. Made when missing. Waits. */

@@ -40,7 +40,7 @@ end
 local function write_serve_file(settings, url, token)
   local files = require "sm.files"
   local text = json.encode { url = url, token = token, startedAt = require("sm.time").iso() }
-  return files.write_atomic(settings.data .. "/serve.json", text, { mode = 384 }) -- 0600
+  return files.write_atomic(settings.data .. "/serve.json", text, "private")
 end
 
 local function new_token()

@@ -7,6 +7,7 @@ local text = require "lib.text"
 local M = {}
 
 local MAX_NAMES <const> = 2000
+local SORTED <const> = { sorted = true } -- the same answer is the same bytes, so that entity tags mean something
 
 local names, name_count = {}, 0 -- field name -> public name, filled as they are met
 
@@ -69,7 +70,7 @@ end
 ---@return string? body
 ---@return Error?
 function M.encode(result, shape)
-  local body, message = json.encode(convert(result, shape))
+  local body, message = json.encode(convert(result, shape), SORTED)
   if not body then return nil, errors.new("InternalError", "the answer cannot be written as JSON: " .. tostring(message)) end
   return body
 end
@@ -96,7 +97,7 @@ end
 ---@return table? headers
 function M.of_error(err, request_id)
   local whole, http = envelope(err, request_id)
-  local body = json.encode(whole)
+  local body = json.encode(whole, SORTED)
   if not body then
     body = json.encode { error = { code = err.code, message = "the details of this error cannot be shown", requestId = request_id } }
   end

@@ -60,6 +60,13 @@ local function cors_of(self, request, route, node)
   return self.cors:headers(request.headers.origin, node and node.cors_methods or "OPTIONS", route and self.extra[route])
 end
 
+-- What a caller learns of a fault on our side: where the log has it, and nothing of our insides.
+local function masked(request_id)
+  local err = errors.new("InternalError", "Unexpected failure; the log has it under request id " .. tostring(request_id))
+  err.shown = true -- it is logged, and may be shown
+  return err
+end
+
 -- The answer for an error, CORS headers included: a browser must be able to read it.
 ---@param request table
 ---@param err Error
@@ -67,12 +74,17 @@ end
 ---@param node table?
 ---@return table answer
 function Api:refuse(request, err, route, node)
+  if err.code == "InternalError" and not err.shown then
+    log.error("unexpected_failure", { path = request.path, message = err.message, request_id = request.request_id, details = err.details })
+    err = masked(request.request_id)
+  end
   local status, body, extra = answer.of_error(err, request.request_id)
   local headers = with_headers(cors_of(self, request, route, node), request.request_id, JSON)
   for name, value in pairs(extra or {}) do headers[name] = value end
   if status == 405 then headers["Allow"] = node.allow end
-  if status >= 500 then log.error("request_failed", { code = err.code, message = err.message, path = request.path,
-    details = err.details }) end
+  if status >= 500 and not err.shown then
+    log.error("request_failed", { code = err.code, message = err.message, path = request.path, details = err.details })
+  end
   return { status = status, headers = headers, body = body, code = err.code }
 end
 
@@ -217,7 +229,7 @@ local function verdict(err, request_id)
     local code = LIMITS[err.limit] or "LimitExceeded"
     return errors.new(code, ("stopped by the %s limit%s"):format(err.limit, err.value and " of " .. tostring(err.value) or ""))
   end
-  return errors.new("InternalError", "Unexpected failure; the log has it under request id " .. tostring(request_id))
+  return masked(request_id)
 end
 
 -- The answer when handling raised. Logs all there is; tells the caller nothing of our insides.

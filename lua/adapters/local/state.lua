@@ -1,6 +1,7 @@
 -- state.sqlite: what this machine must remember across restarts besides the lake itself.
 -- One connection; its transactions queue, so a check and the write that follows it are one act.
 local errors = require "lib.errors"
+local files = require "sm.files"
 local sqlite = require "sm.sqlite"
 
 local M = {}
@@ -31,6 +32,8 @@ CREATE TABLE IF NOT EXISTS events (
 ---@param path string
 ---@return table|nil db, Error?
 function M.open(path)
+  -- It holds the key that signs addresses: made by us, for the owner only, before SQLite would make it for everybody.
+  if not files.exists(path) then files.write_atomic(path, "", "private") end
   local db, message, code = sqlite.open(path, { busy_ms = 5000 })
   if not db then return nil, errors.from(message, code, "open " .. path) end
   local ok
