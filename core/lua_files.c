@@ -542,7 +542,8 @@ static enum sm_status call_sync(struct file_job *fj)
 /* f:sync() -> true | nil, message, code. The content is durable on return. Waits. */
 static int f_sync(lua_State *L)
 {
-	return file_go(L, check_file(L), job_new(call_sync, give_true, NULL, NULL));
+	struct open_file *file = check_file(L); /* may raise: before anything is owned */
+	return file_go(L, file, job_new(call_sync, give_true, NULL, NULL));
 }
 
 static enum sm_status call_size(struct file_job *fj)
@@ -557,7 +558,8 @@ static enum sm_status call_size(struct file_job *fj)
 /* f:size() -> bytes | nil, message, code. Waits. */
 static int f_size(lua_State *L)
 {
-	return file_go(L, check_file(L), job_new(call_size, give_count, NULL, NULL));
+	struct open_file *file = check_file(L); /* may raise: before anything is owned */
+	return file_go(L, file, job_new(call_size, give_count, NULL, NULL));
 }
 
 /* f:close(), also __gc and __close. Harmless twice; calls under way finish first. */
