@@ -56,8 +56,8 @@ enum sm_status sm_crypto_hash(enum sm_hash hash, const void *data, size_t len, u
 	return SM_OK;
 }
 
-enum sm_status sm_crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[32],
-                                     struct sm_error *err)
+enum sm_status sm_crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                                     unsigned char out[32], struct sm_error *err)
 {
 	unsigned size = 0;
 	if (key_len > INT32_MAX)
@@ -139,7 +139,8 @@ uint32_t sm_crypto_crc32(const void *data, size_t len)
 	for (; len >= 8; len -= 8, p += 8) {
 		uint32_t low = crc ^ (p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
 		crc = crc_table[7][low & 0xff] ^ crc_table[6][low >> 8 & 0xff] ^ crc_table[5][low >> 16 & 0xff] ^
-		      crc_table[4][low >> 24] ^ crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
+		      crc_table[4][low >> 24] ^ crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^
+		      crc_table[0][p[7]];
 	}
 	for (; len > 0; len--, p++)
 		crc = (crc >> 8) ^ crc_table[0][(crc ^ *p) & 0xff];
@@ -232,7 +233,8 @@ static int base64_group(const char *text, size_t count, bool url, unsigned char 
 	return count == 4 || (bits & (count == 3 ? 0xffu : 0xffffu)) == 0;
 }
 
-enum sm_status sm_crypto_unbase64(const char *text, size_t len, bool url, char *out, size_t *out_len, struct sm_error *err)
+enum sm_status sm_crypto_unbase64(const char *text, size_t len, bool url, char *out, size_t *out_len,
+                                  struct sm_error *err)
 {
 	size_t body = len;
 	*out_len = 0;
@@ -280,8 +282,8 @@ static enum sm_status verify_sha256(EVP_PKEY *key, struct sm_bytes data, const u
 	return fits ? SM_OK : sm_fail(err, SM_REFUSED, "the signature does not fit");
 }
 
-enum sm_status sm_crypto_verify_rs256(struct sm_bytes n, struct sm_bytes e, struct sm_bytes data, struct sm_bytes signature,
-                                      struct sm_error *err)
+enum sm_status sm_crypto_verify_rs256(struct sm_bytes n, struct sm_bytes e, struct sm_bytes data,
+                                      struct sm_bytes signature, struct sm_error *err)
 {
 	enum sm_status status;
 	EVP_PKEY *key = NULL;
@@ -342,8 +344,8 @@ static EVP_PKEY *p256_key(struct sm_bytes x, struct sm_bytes y)
 	return key;
 }
 
-enum sm_status sm_crypto_verify_es256(struct sm_bytes x, struct sm_bytes y, struct sm_bytes data, struct sm_bytes signature,
-                                      struct sm_error *err)
+enum sm_status sm_crypto_verify_es256(struct sm_bytes x, struct sm_bytes y, struct sm_bytes data,
+                                      struct sm_bytes signature, struct sm_error *err)
 {
 	unsigned char *der = NULL;
 	enum sm_status status;

@@ -18,8 +18,8 @@ enum sm_hash { SM_MD5, SM_SHA1, SM_SHA256, SM_SHA512 };
 /* Sets *out_len bytes of out. */
 enum sm_status sm_crypto_hash(enum sm_hash hash, const void *data, size_t len, unsigned char out[SM_HASH_MAX],
                               size_t *out_len, struct sm_error *err);
-enum sm_status sm_crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[32],
-                                     struct sm_error *err);
+enum sm_status sm_crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                                     unsigned char out[32], struct sm_error *err);
 /* Reads the file piece by piece; blocks. */
 enum sm_status sm_crypto_hash_file(enum sm_hash hash, const char *path, unsigned char out[SM_HASH_MAX], size_t *out_len,
                                    struct sm_error *err);
@@ -33,14 +33,15 @@ bool sm_crypto_equal(const void *a, const void *b, size_t len);
  * Encodings into the caller's memory; they return, or set, the number of bytes. The url forms use "-_" and no padding.
  * Decoding takes exactly what encoding gives (hexadecimal digits of either case).
  */
-#define SM_HEX_SIZE(len) ((len) * 2)
+#define SM_HEX_SIZE(len) ((len)*2)
 #define SM_BASE64_SIZE(len) (((len) + 2) / 3 * 4)
 size_t sm_crypto_hex(const void *data, size_t len, char *out);
 size_t sm_crypto_base64(const void *data, size_t len, bool url, char *out);
 /* out: len / 2 bytes. */
 enum sm_status sm_crypto_unhex(const char *text, size_t len, char *out, size_t *out_len, struct sm_error *err);
 /* out: len / 4 * 3 + 3 bytes. */
-enum sm_status sm_crypto_unbase64(const char *text, size_t len, bool url, char *out, size_t *out_len, struct sm_error *err);
+enum sm_status sm_crypto_unbase64(const char *text, size_t len, bool url, char *out, size_t *out_len,
+                                  struct sm_error *err);
 
 struct sm_bytes {
 	const void *data;
@@ -51,10 +52,10 @@ struct sm_bytes {
  * RS256: RSASSA-PKCS1-v1_5 with SHA-256, key from modulus n and exponent e (big endian). SM_INVALID: the key cannot be
  * used; SM_REFUSED: the signature does not fit.
  */
-enum sm_status sm_crypto_verify_rs256(struct sm_bytes n, struct sm_bytes e, struct sm_bytes data, struct sm_bytes signature,
-                                      struct sm_error *err);
+enum sm_status sm_crypto_verify_rs256(struct sm_bytes n, struct sm_bytes e, struct sm_bytes data,
+                                      struct sm_bytes signature, struct sm_error *err);
 /* ES256: ECDSA on P-256 with SHA-256; x, y, and the signature as r || s of 32 bytes each. */
-enum sm_status sm_crypto_verify_es256(struct sm_bytes x, struct sm_bytes y, struct sm_bytes data, struct sm_bytes signature,
-                                      struct sm_error *err);
+enum sm_status sm_crypto_verify_es256(struct sm_bytes x, struct sm_bytes y, struct sm_bytes data,
+                                      struct sm_bytes signature, struct sm_error *err);
 
 #endif

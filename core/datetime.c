@@ -71,7 +71,8 @@ int sm_datetime_format(int64_t us, int digits, char out[SM_DATETIME_SIZE])
 	int fraction = (int)(us - seconds * SECOND_US);
 	int clock = (int)(seconds - floor_div(seconds, DAY_SECONDS) * DAY_SECONDS);
 	int len = sm_datetime_format_date(us, out);
-	len += snprintf(out + len, SM_DATETIME_SIZE - (size_t)len, "T%02d:%02d:%02d", clock / 3600, clock / 60 % 60, clock % 60);
+	len += snprintf(out + len, SM_DATETIME_SIZE - (size_t)len, "T%02d:%02d:%02d", clock / 3600, clock / 60 % 60,
+	                clock % 60);
 	for (int i = digits; i < 6; i++)
 		fraction /= 10;
 	if (digits > 0)

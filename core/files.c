@@ -107,7 +107,8 @@ static enum sm_status read_rest(int fd, struct sm_buf *out, struct sm_error *err
 			return status;
 		char probe;
 		if (out->len == out->max)
-			return read_some(fd, -1, &probe, 1) == 0 ? SM_OK : sm_fail(err, SM_LIMIT, "larger than %zu bytes", out->max);
+			return read_some(fd, -1, &probe, 1) == 0 ? SM_OK
+			                                         : sm_fail(err, SM_LIMIT, "larger than %zu bytes", out->max);
 		if (out->len == before)
 			return SM_OK;
 	}
@@ -157,7 +158,8 @@ static char *temp_name(const char *path)
 	size_t size = strlen(path) + 48;
 	char *name = malloc(size);
 	if (name != NULL)
-		snprintf(name, size, "%.*s.%s.%ld.%u.tmp", (int)dir, path, path + dir, (long)getpid(), atomic_fetch_add(&counter, 1));
+		snprintf(name, size, "%.*s.%s.%ld.%u.tmp", (int)dir, path, path + dir, (long)getpid(),
+		         atomic_fetch_add(&counter, 1));
 	return name;
 }
 
@@ -207,7 +209,8 @@ done:
 	return status;
 }
 
-enum sm_status sm_files_write(const char *path, const void *data, size_t len, enum sm_file_write how, struct sm_error *err)
+enum sm_status sm_files_write(const char *path, const void *data, size_t len, enum sm_file_write how,
+                              struct sm_error *err)
 {
 	if (how == SM_FILE_ATOMIC || how == SM_FILE_PRIVATE)
 		return write_atomic(path, data, len, how == SM_FILE_PRIVATE ? 0600 : 0666, err);
@@ -355,7 +358,8 @@ enum sm_status sm_files_list(const char *path, struct sm_file_list *list, struct
 
 static enum sm_status walk_dir(DIR *dir, const char *prefix, struct sm_file_list *list, struct sm_error *err);
 
-static enum sm_status walk_entry(DIR *dir, const char *name, const char *prefix, struct sm_file_list *list, struct sm_error *err)
+static enum sm_status walk_entry(DIR *dir, const char *name, const char *prefix, struct sm_file_list *list,
+                                 struct sm_error *err)
 {
 	struct stat st, target;
 	if (is_dot(name) || fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) != 0)

@@ -45,7 +45,8 @@ enum sm_status sm_files_read(const char *path, struct sm_buf *out, struct sm_err
  * SM_FILE_REPLACE truncates, SM_FILE_APPEND adds at the end, SM_FILE_ATOMIC writes beside, syncs, renames and syncs
  * the folder: after a crash the old or the new content is there, never a part.
  */
-enum sm_status sm_files_write(const char *path, const void *data, size_t len, enum sm_file_write how, struct sm_error *err);
+enum sm_status sm_files_write(const char *path, const void *data, size_t len, enum sm_file_write how,
+                              struct sm_error *err);
 enum sm_status sm_files_stat(const char *path, struct sm_file_info *info, struct sm_error *err); /* follows links */
 /* Entries of one folder, without "." and "..". Caller frees the list. */
 enum sm_status sm_files_list(const char *dir, struct sm_file_list *list, struct sm_error *err);

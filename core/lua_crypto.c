@@ -254,7 +254,8 @@ static bool key_part(lua_State *L, const char *name, struct sm_bytes *part)
 /* A key that states its type must state the right one. */
 static bool key_is(lua_State *L, const char *kind)
 {
-	bool right = lua_getfield(L, 2, "kty") == LUA_TNIL || (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), kind) == 0);
+	bool right = lua_getfield(L, 2, "kty") == LUA_TNIL ||
+	             (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), kind) == 0);
 	lua_pop(L, 1);
 	return right;
 }
@@ -285,24 +286,24 @@ static int l_verify(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-	{"md5", l_md5},
-	{"sha1", l_sha1},
-	{"sha256", l_sha256},
-	{"sha512", l_sha512},
-	{"hmac_sha256", l_hmac_sha256},
-	{"sha256_file", l_sha256_file},
-	{"hex", l_hex},
-	{"unhex", l_unhex},
-	{"base64", l_base64},
-	{"unbase64", l_unbase64},
-	{"base64url", l_base64url},
-	{"unbase64url", l_unbase64url},
-	{"crc32", l_crc32},
-	{"random", l_random},
-	{"uuid", l_uuid},
-	{"equal", l_equal},
-	{"verify", l_verify},
-	{NULL, NULL},
+    {"md5", l_md5},
+    {"sha1", l_sha1},
+    {"sha256", l_sha256},
+    {"sha512", l_sha512},
+    {"hmac_sha256", l_hmac_sha256},
+    {"sha256_file", l_sha256_file},
+    {"hex", l_hex},
+    {"unhex", l_unhex},
+    {"base64", l_base64},
+    {"unbase64", l_unbase64},
+    {"base64url", l_base64url},
+    {"unbase64url", l_unbase64url},
+    {"crc32", l_crc32},
+    {"random", l_random},
+    {"uuid", l_uuid},
+    {"equal", l_equal},
+    {"verify", l_verify},
+    {NULL, NULL},
 };
 
 int luaopen_sm_crypto(lua_State *L)

@@ -32,9 +32,9 @@ struct file_job {
 	enum sm_status status;
 	struct sm_error err;
 	char *path, *path2;
-	const char *mode;      /* a constant */
+	const char *mode; /* a constant */
 	struct open_file *file;
-	struct sm_buf data;    /* what is written, or what was read */
+	struct sm_buf data; /* what is written, or what was read */
 	struct sm_file_info info;
 	struct sm_file_list list;
 	char *text;            /* a path that was found */
@@ -231,8 +231,8 @@ static int l_write(lua_State *L)
 }
 
 /*
- * write_atomic(path, data, "shared"|"private" = "shared") -> true | nil, message, code. Old or new content after a crash,
- * and durable on return. A private file is for its owner only. Waits.
+ * write_atomic(path, data, "shared"|"private" = "shared") -> true | nil, message, code. Old or new content after a
+ * crash, and durable on return. A private file is for its owner only. Waits.
  */
 static int l_write_atomic(lua_State *L)
 {
@@ -253,7 +253,8 @@ static enum sm_status call_stat(struct file_job *fj)
 	return sm_files_stat(fj->path, &fj->info, &fj->err);
 }
 
-/* stat(path) -> {type="file"|"dir"|"other", size=bytes, mtime=epoch seconds} | nil, message, code. Follows links. Waits. */
+/* stat(path) -> {type="file"|"dir"|"other", size=bytes, mtime=epoch seconds} | nil, message, code. Follows links.
+ * Waits. */
 static int l_stat(lua_State *L)
 {
 	return job_go(L, job_new(call_stat, give_info, check_path(L, 1), NULL));
@@ -272,7 +273,8 @@ static int give_exists(lua_State *L, struct file_job *fj)
 	return 1;
 }
 
-/* exists(path) -> boolean | nil, message, code (the way there may not be looked at). A dangling link does not exist. Waits. */
+/* exists(path) -> boolean | nil, message, code (the way there may not be looked at). A dangling link does not exist.
+ * Waits. */
 static int l_exists(lua_State *L)
 {
 	return job_go(L, job_new(call_exists, give_exists, check_path(L, 1), NULL));
@@ -283,7 +285,8 @@ static enum sm_status call_list(struct file_job *fj)
 	return sm_files_list(fj->path, &fj->list, &fj->err);
 }
 
-/* list(dir) -> {{name, type="file"|"dir"|"link"|"other", size, mtime}, ...} sorted by name | nil, message, code. Waits. */
+/* list(dir) -> {{name, type="file"|"dir"|"link"|"other", size, mtime}, ...} sorted by name | nil, message, code. Waits.
+ */
 static int l_list(lua_State *L)
 {
 	return job_go(L, job_new(call_list, give_list, check_path(L, 1), NULL));
@@ -457,7 +460,8 @@ static int give_file(lua_State *L, struct file_job *fj)
 	return 1;
 }
 
-/* open(path, mode="r"|"w"|"a"|"rw") -> file | nil, message, code. "rw" keeps the content and makes the file when missing. Waits. */
+/* open(path, mode="r"|"w"|"a"|"rw") -> file | nil, message, code. "rw" keeps the content and makes the file when
+ * missing. Waits. */
 static int l_open(lua_State *L)
 {
 	static const char *const modes[] = {"r", "w", "a", "rw", NULL};
@@ -611,33 +615,33 @@ static int k_close(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-	{"read", l_read},
-	{"write", l_write},
-	{"write_atomic", l_write_atomic},
-	{"append", l_append},
-	{"open", l_open},
-	{"list", l_list},
-	{"walk", l_walk},
-	{"stat", l_stat},
-	{"exists", l_exists},
-	{"mkdir", l_mkdir},
-	{"remove", l_remove},
-	{"remove_tree", l_remove_tree},
-	{"rename", l_rename},
-	{"copy", l_copy},
-	{"link", l_link},
-	{"sync_dir", l_sync_dir},
-	{"realpath", l_realpath},
-	{"lock", l_lock},
-	{"cwd", l_cwd},
-	{"temp_dir", l_temp_dir},
-	{"env", l_env},
-	{NULL, NULL},
+    {"read", l_read},
+    {"write", l_write},
+    {"write_atomic", l_write_atomic},
+    {"append", l_append},
+    {"open", l_open},
+    {"list", l_list},
+    {"walk", l_walk},
+    {"stat", l_stat},
+    {"exists", l_exists},
+    {"mkdir", l_mkdir},
+    {"remove", l_remove},
+    {"remove_tree", l_remove_tree},
+    {"rename", l_rename},
+    {"copy", l_copy},
+    {"link", l_link},
+    {"sync_dir", l_sync_dir},
+    {"realpath", l_realpath},
+    {"lock", l_lock},
+    {"cwd", l_cwd},
+    {"temp_dir", l_temp_dir},
+    {"env", l_env},
+    {NULL, NULL},
 };
 
 static const luaL_Reg file_methods[] = {
-	{"read", f_read}, {"pread", f_pread}, {"write", f_write}, {"sync", f_sync},
-	{"size", f_size}, {"close", f_close}, {NULL, NULL},
+    {"read", f_read}, {"pread", f_pread}, {"write", f_write}, {"sync", f_sync},
+    {"size", f_size}, {"close", f_close}, {NULL, NULL},
 };
 static const luaL_Reg file_meta[] = {{"__gc", f_close}, {"__close", f_close}, {NULL, NULL}};
 static const luaL_Reg lock_methods[] = {{"close", k_close}, {NULL, NULL}};

@@ -5,7 +5,7 @@
 #include <lauxlib.h>
 #include <stddef.h>
 
-#define OWNER(type, member, pointer) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static int push_results(lua_State *L)
 {

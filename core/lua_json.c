@@ -13,7 +13,6 @@
 #define ARRAY_MARK "cjson.array"
 #define RAW_TYPE "cjson.raw"
 
-
 /*
  * array(t?) -> t, marked as a list: [] when empty. Without t a new one.
  * A table that has another metatable is refused.

@@ -45,9 +45,9 @@ struct op {
 	struct conn *conn;
 	enum op_kind kind;
 	int (*give)(lua_State *L, struct op *op);
-	uint64_t tx;        /* the transaction it belongs to; 0: none */
-	uint64_t task;      /* of a begin */
-	char *sql;          /* or the path of OP_OPEN */
+	uint64_t tx;   /* the transaction it belongs to; 0: none */
+	uint64_t task; /* of a begin */
+	char *sql;     /* or the path of OP_OPEN */
 	size_t len;
 	struct sm_sql_value *values; /* one block with the bytes behind */
 	size_t count, max_rows;
@@ -55,9 +55,9 @@ struct op {
 	struct sm_sql_result result;
 	enum sm_status status;
 	struct sm_error err;
-	struct op *next;    /* in conn->waiting */
-	bool queued;        /* waits behind a transaction */
-	bool waited;        /* a task waits for it */
+	struct op *next; /* in conn->waiting */
+	bool queued;     /* waits behind a transaction */
+	bool waited;     /* a task waits for it */
 	bool finished, abandoned;
 };
 
@@ -92,7 +92,8 @@ static void op_free(struct op *op)
 	free(op);
 }
 
-static struct op *op_new(struct conn *conn, enum op_kind kind, int (*give)(lua_State *, struct op *), const char *sql, size_t len)
+static struct op *op_new(struct conn *conn, enum op_kind kind, int (*give)(lua_State *, struct op *), const char *sql,
+                         size_t len)
 {
 	struct op *op = calloc(1, sizeof(*op));
 	char *copy = malloc(len + 1);
@@ -335,7 +336,8 @@ static struct tx *check_tx(lua_State *L)
 	return tx;
 }
 
-/* Sets value from the Lua value at index; returns the number of bytes it borrows. Raises for what SQLite has no type for. */
+/* Sets value from the Lua value at index; returns the number of bytes it borrows. Raises for what SQLite has no type
+ * for. */
 static size_t check_value(lua_State *L, int index, int arg, struct sm_sql_value *value)
 {
 	value->type = SM_SQL_NULL;
@@ -430,7 +432,8 @@ static struct sm_sql_value *positional_values(lua_State *L, int first, size_t co
 }
 
 /* sql at 2, values from 3: one table of named values, or values by position. */
-static int start_run(lua_State *L, struct conn *conn, uint64_t tx, size_t max_rows, int (*give)(lua_State *, struct op *))
+static int start_run(lua_State *L, struct conn *conn, uint64_t tx, size_t max_rows,
+                     int (*give)(lua_State *, struct op *))
 {
 	size_t len, bytes = 0, count = (size_t)(lua_gettop(L) - 1);
 	const char *sql = luaL_checklstring(L, 2, &len);
@@ -438,7 +441,7 @@ static int start_run(lua_State *L, struct conn *conn, uint64_t tx, size_t max_ro
 	luaL_argcheck(L, count <= VALUES_MAX, 3, "too many values");
 	luaL_checkstack(L, 8, NULL);
 	struct sm_sql_value *values =
-		count == 1 && lua_istable(L, 3) ? named_values(L, 3, &count, &bytes) : positional_values(L, 3, count, &bytes);
+	    count == 1 && lua_istable(L, 3) ? named_values(L, 3, &count, &bytes) : positional_values(L, 3, count, &bytes);
 	struct op *op = op_new(conn, OP_RUN, give, sql, len);
 	if (op != NULL && take_values(op, values, count, bytes) != SM_OK) {
 		op_free(op);
@@ -530,7 +533,8 @@ static int give_row(lua_State *L, struct op *op)
 
 /* ---- db and tx ---- */
 
-/* db:exec(sql, ...) -> rows changed, last row id | nil, message, code. Values by position, or one table of named ones. Waits. */
+/* db:exec(sql, ...) -> rows changed, last row id | nil, message, code. Values by position, or one table of named ones.
+ * Waits. */
 static int db_exec(lua_State *L)
 {
 	return start_run(L, check_db(L), 0, 0, give_changes);
@@ -643,23 +647,23 @@ static int l_commit(lua_State *L)
  * BEGIN IMMEDIATE; commits, unless fn raises or returns nil, err: then everything is undone.
  */
 static const char transaction_source[] =
-	"local begin, commit, rollback = ...\n"
-	"local function settle(tx, first, ...)\n"
-	"  if first == nil and (...) ~= nil then\n"
-	"    rollback(tx)\n"
-	"    return first, ...\n"
-	"  end\n"
-	"  local ok, message, code = commit(tx)\n"
-	"  rollback(tx)\n" /* ends the handle; after a commit there is nothing left to undo */
-	"  if not ok then return nil, message, code end\n"
-	"  if first == nil then return true end\n"
-	"  return first, ...\n"
-	"end\n"
-	"return function(db, fn, ...)\n"
-	"  local tx <close>, message, code = begin(db)\n"
-	"  if not tx then return nil, message, code end\n"
-	"  return settle(tx, fn(tx, ...))\n"
-	"end\n";
+    "local begin, commit, rollback = ...\n"
+    "local function settle(tx, first, ...)\n"
+    "  if first == nil and (...) ~= nil then\n"
+    "    rollback(tx)\n"
+    "    return first, ...\n"
+    "  end\n"
+    "  local ok, message, code = commit(tx)\n"
+    "  rollback(tx)\n" /* ends the handle; after a commit there is nothing left to undo */
+    "  if not ok then return nil, message, code end\n"
+    "  if first == nil then return true end\n"
+    "  return first, ...\n"
+    "end\n"
+    "return function(db, fn, ...)\n"
+    "  local tx <close>, message, code = begin(db)\n"
+    "  if not tx then return nil, message, code end\n"
+    "  return settle(tx, fn(tx, ...))\n"
+    "end\n";
 
 static int tx_nested(lua_State *L)
 {

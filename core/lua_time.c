@@ -72,7 +72,8 @@ static int l_date(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-	{"now", l_now}, {"monotonic", l_monotonic}, {"iso", l_iso}, {"parse_iso", l_parse_iso}, {"date", l_date}, {NULL, NULL},
+    {"now", l_now}, {"monotonic", l_monotonic}, {"iso", l_iso}, {"parse_iso", l_parse_iso}, {"date", l_date},
+    {NULL, NULL},
 };
 
 int luaopen_sm_time(lua_State *L)

@@ -70,7 +70,8 @@ static int first_line(const char *sql, size_t len, const char **start)
 	return (int)(line < SQL_SHOWN ? line : SQL_SHOWN);
 }
 
-static enum sm_status fail_sql(struct sm_error *err, enum sm_status status, const char *reason, const char *sql, size_t len)
+static enum sm_status fail_sql(struct sm_error *err, enum sm_status status, const char *reason, const char *sql,
+                               size_t len)
 {
 	const char *line;
 	int shown = first_line(sql, len, &line);
@@ -105,8 +106,8 @@ static int configure(sqlite3 *handle, const struct sm_sqlite_options *options)
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(handle, "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF", NULL, NULL, NULL);
 	if (code == SQLITE_OK)
-		code = sqlite3_exec(handle, options->relaxed_sync ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL,
-		                    NULL, NULL);
+		code = sqlite3_exec(handle, options->relaxed_sync ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL",
+		                    NULL, NULL, NULL);
 	/* Reads the file's head: a file that is no database is refused here and not at the first statement. */
 	return code == SQLITE_OK ? sqlite3_exec(handle, "PRAGMA schema_version", NULL, NULL, NULL) : code;
 }
@@ -194,39 +195,52 @@ static enum sm_status check_tail(struct sm_sqlite *db, const char *tail, size_t 
 	return SM_OK;
 }
 
-static enum sm_status prepare(struct sm_sqlite *db, const char *sql, size_t len, sqlite3_stmt **out, struct sm_error *err)
+/* Prepares the only statement of sql; *out is NULL unless SM_OK. */
+static enum sm_status prepare_only(struct sm_sqlite *db, const char *sql, size_t len, sqlite3_stmt **out,
+                                   struct sm_error *err)
 {
 	const char *tail = NULL;
+	enum sm_status status = SM_OK;
+	*out = NULL;
+	if (len > INT32_MAX)
+		return sm_fail(err, SM_LIMIT, "the statement is too long");
+	if (sqlite3_prepare_v3(db->handle, sql, (int)len, SQLITE_PREPARE_PERSISTENT, out, &tail) != SQLITE_OK)
+		return fail_handle(db, err, sql, len);
+	if (*out == NULL)
+		return sm_fail(err, SM_INVALID, "the statement is empty");
+	if (check_tail(db, tail, len - (size_t)(tail - sql)) != SM_OK) {
+		status = fail_sql(err, SM_INVALID, "more than one statement; script() runs several", sql, len);
+		sqlite3_finalize(*out);
+		*out = NULL;
+	}
+	return status;
+}
+
+static enum sm_status prepare(struct sm_sqlite *db, const char *sql, size_t len, sqlite3_stmt **out,
+                              struct sm_error *err)
+{
 	struct cached *entry = cache_find(db, sql, len);
 	if (entry != NULL) {
 		entry->used = ++db->clock;
 		*out = entry->stmt;
 		return SM_OK;
 	}
-	if (len > INT32_MAX)
-		return sm_fail(err, SM_LIMIT, "the statement is too long");
-	sqlite3_stmt *stmt = NULL;
-	if (sqlite3_prepare_v3(db->handle, sql, (int)len, SQLITE_PREPARE_PERSISTENT, &stmt, &tail) != SQLITE_OK)
-		return fail_handle(db, err, sql, len);
-	char *copy = malloc(len + 1);
-	enum sm_status status = SM_OK;
-	if (stmt == NULL)
-		status = sm_fail(err, SM_INVALID, "the statement is empty");
-	else if (copy == NULL)
-		status = sm_fail(err, SM_NOMEM, "no memory");
-	else if (check_tail(db, tail, len - (size_t)(tail - sql)) != SM_OK)
-		status = fail_sql(err, SM_INVALID, "more than one statement; script() runs several", sql, len);
-	if (status != SM_OK) {
-		sqlite3_finalize(stmt);
-		free(copy);
+	enum sm_status status = prepare_only(db, sql, len, out, err);
+	if (status != SM_OK)
 		return status;
+	char *copy = malloc(len + 1);
+	if (copy == NULL) {
+		sqlite3_finalize(*out);
+		return sm_fail(err, SM_NOMEM, "no memory");
 	}
 	memcpy(copy, sql, len);
 	entry = cache_oldest(db);
 	sqlite3_finalize(entry->stmt);
 	free(entry->sql);
-	*entry = (struct cached){copy, len, stmt, ++db->clock};
-	*out = stmt;
+	entry->sql = copy;
+	entry->len = len;
+	entry->stmt = *out;
+	entry->used = ++db->clock;
 	return SM_OK;
 }
 
@@ -272,7 +286,8 @@ static enum sm_status bind_named(sqlite3_stmt *stmt, int wanted, const struct sm
 	return SM_OK;
 }
 
-static enum sm_status bind_all(sqlite3_stmt *stmt, const struct sm_sql_value *values, size_t count, struct sm_error *err)
+static enum sm_status bind_all(sqlite3_stmt *stmt, const struct sm_sql_value *values, size_t count,
+                               struct sm_error *err)
 {
 	int wanted = sqlite3_bind_parameter_count(stmt);
 	if (count > 0 && values[0].name != NULL)
@@ -345,7 +360,7 @@ struct sm_sql_value sm_sql_cell(const struct sm_sql_result *result, size_t *offs
 {
 	struct sm_sql_value value = {0};
 	const char *at = result->cells.data + *offset;
-	value.type = (enum sm_sql_type)*at++;
+	value.type = (enum sm_sql_type) * at++;
 	if (value.type == SM_SQL_INTEGER)
 		memcpy(&value.integer, at, 8);
 	else if (value.type == SM_SQL_REAL)
@@ -391,8 +406,8 @@ static enum sm_status step_all(struct sm_sqlite *db, sqlite3_stmt *stmt, size_t 
 	return *engine ? status_of(sqlite3_extended_errcode(db->handle)) : SM_OK;
 }
 
-static enum sm_status run_prepared(struct sm_sqlite *db, sqlite3_stmt *stmt, const char *sql, size_t len, size_t max_rows,
-                                   struct sm_sql_result *result, struct sm_error *err)
+static enum sm_status run_prepared(struct sm_sqlite *db, sqlite3_stmt *stmt, const char *sql, size_t len,
+                                   size_t max_rows, struct sm_sql_result *result, struct sm_error *err)
 {
 	bool engine = false;
 	int64_t before = sqlite3_total_changes(db->handle);

@@ -35,10 +35,10 @@ struct sm_sql_value {
 struct sm_sql_result {
 	int columns;
 	size_t rows;
-	int64_t changes;      /* rows inserted, updated or deleted by this statement */
-	int64_t last_id;      /* row id of the last insert of the connection */
-	struct sm_buf names;  /* NUL-terminated, one after the other */
-	struct sm_buf cells;  /* private encoding */
+	int64_t changes;     /* rows inserted, updated or deleted by this statement */
+	int64_t last_id;     /* row id of the last insert of the connection */
+	struct sm_buf names; /* NUL-terminated, one after the other */
+	struct sm_buf cells; /* private encoding */
 };
 
 /* Largest result of one statement, in bytes. */

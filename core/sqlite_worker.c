@@ -19,8 +19,7 @@ struct sm_sql_worker {
 
 static void answer(struct sm_post *post)
 {
-	struct sm_sql_request *request =
-		(struct sm_sql_request *)((char *)post - offsetof(struct sm_sql_request, post));
+	struct sm_sql_request *request = (struct sm_sql_request *)((char *)post - offsetof(struct sm_sql_request, post));
 	request->done(request);
 }
 

@@ -32,10 +32,11 @@ function files.write(path, data) end
 ---Replaces the content: old or new after a crash, never a part, and durable on return.
 ---@param path string
 ---@param data string
+---@param who? "shared"|"private" default "shared"; a private file is for its owner only
 ---@return true? ok
 ---@return string? message
 ---@return string? code
-function files.write_atomic(path, data) end
+function files.write_atomic(path, data, who) end
 
 ---Adds at the end; makes the file when missing.
 ---@param path string

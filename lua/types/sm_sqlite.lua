@@ -10,7 +10,8 @@ local sqlite = {}
 
 ---Opens (and makes) a file, in WAL mode with foreign keys on.
 ---@param path string
----@param options? {readonly?: boolean, busy_ms?: integer, relaxed_sync?: boolean} busy_ms default 5000; relaxed_sync: a power cut may lose the last commits
+---busy_ms: default 5000. relaxed_sync: a power cut may lose the last commits, never the file.
+---@param options? {readonly?: boolean, busy_ms?: integer, relaxed_sync?: boolean}
 ---@return sm.sqlite.Db? db
 ---@return string? message
 ---@return string? code

@@ -7,8 +7,8 @@ local stock = open and open()
 local function rows(n)
   local list = {}
   for i = 1, n do
-    list[i] = { id = i, name = "resident " .. i, city = "Düsseldorf", born = "1957-03-0" .. i % 9, weight = 50 + i % 400 / 10, active = i % 3 == 0,
-      tags = { "a", "b/c", "line\nbreak" }, visits = i * 1234567 }
+    list[i] = { id = i, name = "resident " .. i, city = "Düsseldorf", born = "1957-03-0" .. i % 9, weight = 50 + i % 400 / 10,
+      active = i % 3 == 0, tags = { "a", "b/c", "line\nbreak" }, visits = i * 1234567 }
   end
   return list
 end

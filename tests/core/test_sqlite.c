@@ -114,7 +114,8 @@ TEST(says_conflict_while_another_process_writes)
 	if (child == 0) {
 		db = must_open();
 		close(go[1]);
-		if (run(db, "BEGIN IMMEDIATE") == SM_OK && run(db, "INSERT INTO p VALUES (1)") == SM_OK && write(ready[1], "y", 1) == 1)
+		if (run(db, "BEGIN IMMEDIATE") == SM_OK && run(db, "INSERT INTO p VALUES (1)") == SM_OK &&
+		    write(ready[1], "y", 1) == 1)
 			(void)!read(go[0], &byte, 1);
 		run(db, "COMMIT");
 		_exit(0);
@@ -140,7 +141,8 @@ static void write_pairs(int ready)
 		char one[96], two[96];
 		snprintf(one, sizeof(one), "INSERT INTO pairs VALUES (%d, %d)", getpid(), i);
 		snprintf(two, sizeof(two), "INSERT INTO pairs VALUES (%d, -%d)", getpid(), i);
-		if (run(db, "BEGIN IMMEDIATE") != SM_OK || run(db, one) != SM_OK || run(db, two) != SM_OK || run(db, "COMMIT") != SM_OK)
+		if (run(db, "BEGIN IMMEDIATE") != SM_OK || run(db, one) != SM_OK || run(db, two) != SM_OK ||
+		    run(db, "COMMIT") != SM_OK)
 			_exit(1);
 		if (i == 3 && write(ready, "y", 1) != 1)
 			_exit(1);

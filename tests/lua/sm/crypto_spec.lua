@@ -56,7 +56,8 @@ describe("sm.crypto encodings", function()
   end)
 
   it("decodes exactly what encoding gives", function()
-    for _, text in ipairs { "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "Zm9v====", "=", "====", "Z===", "-_-_", "Zm9v\0AAA", "Zg==Zg==" } do
+    for _, text in ipairs { "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "Zm9v====", "=",
+      "====", "Z===", "-_-_", "Zm9v\0AAA", "Zg==Zg==" } do
       local value, message, code = crypto.unbase64(text)
       assert.is_nil(value, text)
       assert.matches("base64", message)
@@ -116,7 +117,11 @@ describe("sm.crypto verify", function()
   local rsa_signature = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUA"
     .. "r7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jz"
     .. "DwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
-  local ec = { kty = "EC", crv = "P-256", x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }
+  local ec = {
+    kty = "EC", crv = "P-256",
+    x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+  }
   local ec_signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
   local cases = {
     { "RS256", rsa, "eyJhbGciOiJSUzI1NiJ9." .. claims, assert(crypto.unbase64url(rsa_signature)) },
