@@ -294,6 +294,16 @@ static void start_deadline(struct sm_task *task)
 	}
 }
 
+void sm_task_set_deadline(struct sm_task *task, int64_t deadline_ns)
+{
+	if (task->kill != SM_KILL_NONE)
+		return;
+	sm_timer_stop(task->host->loop, &task->deadline); /* the next wait starts it */
+	task->limits.deadline_ns = deadline_ns;
+	if (deadline_ns != 0)
+		sm_watchdog_on(task->host);
+}
+
 static int wait_k(lua_State *L, int status, lua_KContext context)
 {
 	(void)status;

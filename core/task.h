@@ -79,6 +79,8 @@ struct sm_task *sm_task_start(lua_State *L, int nargs, const struct sm_limits *l
                               bool run_now);
 /* Asks a task to end: its current wait is cancelled and an error "cancelled: reason" is raised in it that pcall cannot swallow. */
 void sm_task_cancel(struct sm_task *task, const char *reason);
+/* Another deadline for the running task (monotonic, 0: none), for an answer that is streamed longer than it is made. */
+void sm_task_set_deadline(struct sm_task *task, int64_t deadline_ns);
 /* The running task, or NULL. */
 struct sm_task *sm_task_current(lua_State *L);
 /* A number unique in this process, for logs. */
