@@ -610,6 +610,20 @@ static int stream_k(lua_State *L, int status, lua_KContext context)
 	return 0;
 }
 
+/* A streamed body may take longer than its request was given. */
+static void extend_deadline(lua_State *L, int answer)
+{
+	double seconds;
+
+	if (lua_getfield(L, answer, "deadline") != LUA_TNIL) {
+		seconds = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
+		if (!(seconds >= 0 && seconds < 1e9))
+			luaL_error(L, "the deadline of an answer must be a number of seconds");
+		sm_task_set_deadline(sm_task_current(L), seconds > 0 ? sm_clock_mono_ns() + (int64_t)(seconds * NS_PER_S) : 0);
+	}
+	lua_pop(L, 1);
+}
+
 static int run_stream(lua_State *L, struct call *call)
 {
 	lua_rawgeti(L, LUA_REGISTRYINDEX, call->listener->self);
@@ -630,6 +644,8 @@ static int give_answer(lua_State *L, struct call *call)
 	build_body(L, call, status, answer);
 	build_headers(L, call, answer);
 	keep_after(L, call, answer);
+	if (lua_isfunction(L, -1))
+		extend_deadline(L, answer);
 	sm_answer_send(call->request);
 	if (!lua_isfunction(L, -1))
 		return 0;

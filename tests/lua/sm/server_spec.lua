@@ -216,6 +216,17 @@ describe("sm.server", function()
       assert.equal("", answer.body)
     end)
 
+    it("may have a deadline of its own", function()
+      local failed
+      serve { deadline = 0.05, function(req)
+        return { deadline = req.path == "/longer" and 5 or nil, body = function(write) for _ = 1, 10 do write("x") task.sleep(0.01) end end }
+      end, on_failure = function(_, err) failed = err.limit return {} end }
+      assert.equal(("x"):rep(10), assert(get("/longer")).body)
+      assert.is_nil(failed)
+      assert.is_nil((get("/shorter")))
+      assert.equal("time", failed)
+    end)
+
     it("that fails is broken off, and on_failure hears of it", function()
       local heard
       serve { function() return { body = function(write) write("half") error("boom") end } end,
