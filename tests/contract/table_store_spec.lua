@@ -1,0 +1,73 @@
+-- Port table_store: replacing a table's rows in one moment, and going back.
+local fixture = require "lake_fixture"
+
+local adapters = {}
+if fixture.has_engine() then adapters["local"] = fixture.open end
+
+if not next(adapters) then
+  describe("port table_store", function() pending "libduckdb.so is not there" end)
+end
+
+for name, open in pairs(adapters) do
+  describe("port table_store (" .. name .. ")", function()
+    local f
+    before_each(function()
+      f = open()
+      f.run "CREATE SCHEMA d"
+      f.run "CREATE TABLE d.t AS SELECT x AS a, 'old' AS b FROM UNNEST(sequence(1, 3)) t(x)"
+    end)
+    after_each(function() f.close() end)
+
+    local function tables()
+      local names = {}
+      for i, item in ipairs(assert(f.catalog.tables "d").items) do names[i] = item.name end
+      return names
+    end
+
+    it("puts the staged rows in the place of the old ones; the staged table is gone", function()
+      f.run "CREATE TABLE d.s AS SELECT x AS a, 'new' AS b FROM UNNEST(sequence(1, 5)) t(x)"
+      local done = assert(f.table_store.swap("d", "t", "s"))
+      assert.are.equal(5, done.rows)
+      assert.are.same({ "t" }, tables())
+      assert.are.same({ { "new", "5" } }, (f.rows "SELECT b, count(*) FROM d.t GROUP BY b"))
+      assert.are.equal(2, #assert(f.table_store.versions("d", "t")))
+    end)
+
+    it("goes back, also over other columns", function()
+      f.run "CREATE TABLE d.s AS SELECT CAST(1.5 AS decimal(5,2)) AS price, 'n' AS b"
+      assert(f.table_store.swap("d", "t", "s"))
+      assert.are.same({ { "1.50", "n" } }, (f.rows "SELECT * FROM d.t"))
+      local done = assert(f.table_store.undo("d", "t"))
+      assert.are.equal(3, done.rows)
+      assert.are.same({ { "1", "old" }, { "2", "old" }, { "3", "old" } }, (f.rows "SELECT * FROM d.t ORDER BY a"))
+      f.run "INSERT INTO d.t SELECT 4, 'four'"
+      assert.are.equal("4", f.value "SELECT count(*) FROM d.t")
+      local _, err = f.table_store.undo("d", "t")
+      assert.is_nil(err)
+    end)
+
+    it("makes the table when there is none yet", function()
+      f.run "CREATE TABLE d.s AS SELECT 7 AS a"
+      assert(f.table_store.swap("d", "fresh", "s"))
+      assert.are.same({ "fresh", "t" }, tables())
+      assert.are.equal("7", f.value "SELECT a FROM d.fresh")
+      assert.are.equal("Conflict", select(2, f.table_store.undo("d", "fresh")).code)
+    end)
+
+    it("names what is missing", function()
+      assert.are.equal("NotFound", select(2, f.table_store.swap("d", "t", "nothing")).code)
+      assert.are.equal("NotFound", select(2, f.table_store.undo("d", "nothing")).code)
+      assert.are.equal("NotFound", select(2, f.table_store.versions("d", "nothing")).code)
+    end)
+
+    it("shows a running reader one version throughout", function()
+      local reader = assert(f.warehouse.export { sql = "SELECT a, b FROM d.t", database = "d", caller = "x", format = "csv" })
+      f.run "CREATE TABLE d.s AS SELECT CAST(9 AS bigint) AS a, 'new' AS b"
+      assert(f.table_store.swap("d", "t", "s"))
+      local parts = {}
+      for chunk in reader do parts[#parts + 1] = chunk end
+      local _, lines = table.concat(parts):gsub("old", "")
+      assert.are.equal(3, lines)
+    end)
+  end)
+end
