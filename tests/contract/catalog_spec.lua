@@ -72,8 +72,10 @@ for name, open in pairs(adapters) do
         assert(con:exec(("COPY (SELECT i AS visit_id%s FROM range(%d) AS r(i)) TO '%s/part.parquet' (FORMAT parquet)"):format(
           run == 2 and ", 'x' AS added" or "", run * 10, folder)))
         for _ = 1, 2 do
-          assert(f.catalog.register_partition { database = "bronze", table = "visit", partition = { run = ("2025-08-%02d"):format(run) }, location = folder,
-            columns = run == 1 and { { name = "visit_id", type = "BIGINT" } } or { { name = "visit_id", type = "BIGINT" }, { name = "added", type = "VARCHAR" } } })
+          assert(f.catalog.register_partition { database = "bronze", table = "visit", partition = { run = ("2025-08-%02d"):format(run) },
+            location = folder,
+            columns = run == 1 and { { name = "visit_id", type = "BIGINT" } } or { { name = "visit_id", type = "BIGINT" },
+              { name = "added", type = "VARCHAR" } } })
         end
       end
       local t = assert(f.catalog.table("bronze", "visit"))

@@ -68,7 +68,8 @@ for name, open in pairs(adapters) do
     end)
 
     it("lets /query read only, whatever the text hides", function()
-      for _, sql in ipairs { "DROP TABLE d.t", "INSERT INTO d.t SELECT 1", "SELECT 1; DROP TABLE d.t", "/* select */ DELETE FROM d.t", "CREATE SCHEMA x" } do
+      for _, sql in ipairs { "DROP TABLE d.t", "INSERT INTO d.t SELECT 1", "SELECT 1; DROP TABLE d.t", "/* select */ DELETE FROM d.t",
+        "CREATE SCHEMA x" } do
         local started, err = w.start { sql = sql, database = "d", caller = "ann", purpose = "query" }
         assert.is_nil(started, sql)
         assert.are.equal("UnsafeSql", err.code, sql)
@@ -103,7 +104,8 @@ for name, open in pairs(adapters) do
       local e = finished "SELECT 1"
       assert.is_truthy(w.get(e.id, "ann"))
       assert.are.equal("ann", w.get(e.id).caller)
-      for _, call in ipairs { w.get, function(id, who) return w.results(id, {}, who) end, w.cancel, function(id, who) return w.wait(id, 0, who) end } do
+      for _, call in ipairs { w.get, function(id, who) return w.results(id, {}, who) end, w.cancel, function(id, who) return w.wait(id, 0,
+        who) end } do
         local found, err = call(e.id, "bob")
         assert.is_nil(found)
         assert.are.equal("NotFound", err.code)

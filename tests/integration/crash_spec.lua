@@ -33,7 +33,8 @@ describe("a killed writer", function()
     if current then
       local relation = assert(scan.snapshot(f.lake.store, table_, current))
       local row = assert(con:query("SELECT count(*), count(*) FILTER (id BETWEEN 0 AND 9 AND v >= 0) FROM " .. relation.sql)).rows[1]
-      seen = { rows = row[1], good = row[2], said = math.tointeger(tonumber(current.summary["total-records"])), version = current["sequence-number"] }
+      seen = { rows = row[1], good = row[2], said = math.tointeger(tonumber(current.summary["total-records"])),
+        version = current["sequence-number"] }
     end
     con:close()
     f.stop()

@@ -30,7 +30,8 @@ describe("iceberg tables", function()
   local function load(name) return assert(store:load("d", name or "t")) end
 
   local function create(name)
-    return assert(store:create { database = "d", name = name or "t", location = "file://" .. f.lake.root .. "/d/" .. (name or "t"), last_column_id = 2,
+    return assert(store:create { database = "d", name = name or "t", location = "file://" .. f.lake.root .. "/d/" .. (name or "t"),
+      last_column_id = 2,
       fields = { { id = 1, name = "id", required = false, type = "long" }, { id = 2, name = "v", required = false, type = "string" } } })
   end
 
@@ -45,7 +46,8 @@ describe("iceberg tables", function()
   end
 
   local function merge(source, clauses)
-    return change.merge(store, con, load(), { source_sql = "(" .. source .. ") AS s", target_alias = "t", on_sql = "t.id = s.id", clauses = clauses })
+    return change.merge(store, con, load(), { source_sql = "(" .. source .. ") AS s", target_alias = "t", on_sql = "t.id = s.id",
+      clauses = clauses })
   end
 
   local upsert = {
@@ -73,7 +75,8 @@ describe("iceberg tables", function()
     for i = 0, 4 do insert(i * 10, i * 10 + 10) end
     local before = {}
     for _, file in ipairs(store:files(metadata.current(load().meta))) do before[file.path] = true end
-    assert.are.equal(3, assert(change.update(store, con, load(), { where_sql = "id IN (12, 31, 35)", set = { { column = "v", sql = "'new'" } } })))
+    assert.are.equal(3, assert(change.update(store, con, load(), { where_sql = "id IN (12, 31, 35)", set = { { column = "v",
+      sql = "'new'" } } })))
     local kept = 0
     for _, file in ipairs(store:files(metadata.current(load().meta))) do
       if before[file.path] then kept = kept + 1 end
@@ -170,7 +173,8 @@ describe("iceberg tables", function()
 
   it("leaves no file behind when a write fails half way", function()
     create()
-    local _, err = change.insert(store, con, load(), { source_sql = "SELECT CASE WHEN i > 90000 THEN error('stop') ELSE i END AS i, 'v' FROM range(100000) AS r(i)" })
+    local _, err = change.insert(store, con, load(),
+      { source_sql = "SELECT CASE WHEN i > 90000 THEN error('stop') ELSE i END AS i, 'v' FROM range(100000) AS r(i)" })
     assert.are.equal("QueryFailed", err and err.code)
     assert.are.equal(0, #files.list(f.lake.root .. "/d/t/data"))
   end)

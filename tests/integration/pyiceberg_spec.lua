@@ -46,20 +46,25 @@ describe("pyiceberg", function()
       last = last + 1
       return last
     end
-    local columns = { { "id", "bigint" }, { "i", "integer" }, { "b", "boolean" }, { "r", "real" }, { "f", "double" }, { "m", "decimal(12,2)" }, { "h", "decimal(38,3)" },
-      { "s", "varchar" }, { "bin", "varbinary" }, { "d", "date" }, { "t", "time(6)" }, { "ts", "timestamp(6)" }, { "tz", "timestamp(6) with time zone" }, { "u", "uuid" },
+    local columns = { { "id", "bigint" }, { "i", "integer" }, { "b", "boolean" }, { "r", "real" }, { "f", "double" }, { "m",
+      "decimal(12,2)" }, { "h", "decimal(38,3)" },
+      { "s", "varchar" }, { "bin", "varbinary" }, { "d", "date" }, { "t", "time(6)" }, { "ts", "timestamp(6)" }, { "tz",
+        "timestamp(6) with time zone" }, { "u", "uuid" },
       { "l", "array(varchar)" }, { "mp", "map(varchar, integer)" }, { "st", "row(a bigint, l array(row(x date)))" } }
     for i, c in ipairs(columns) do fields[i] = { id = next_id(), name = c[1], required = false } end
     for i, c in ipairs(columns) do fields[i].type = assert(types.parse(c[2], next_id)) end
-    assert(f.lake.store:create { database = "d", name = "t", location = "file://" .. f.lake.root .. "/d/t", fields = fields, last_column_id = last })
+    assert(f.lake.store:create { database = "d", name = "t", location = "file://" .. f.lake.root .. "/d/t", fields = fields,
+      last_column_id = last })
     local row = [[i, i::INT, i % 2 = 0, i / 3::FLOAT, CASE WHEN i = 3 THEN 'NaN'::DOUBLE ELSE i * -1.5 END, i * 1.25, -i * 1.001, 'text ' || repeat('é', i::INT), 'ab\xFF'::BLOB,
-      DATE '1960-02-29' + i::INT, TIME '00:00:01.000001', TIMESTAMP '1960-01-01 00:00:00' + INTERVAL (i) DAY, TIMESTAMPTZ '2024-06-01 12:00:00+02', uuid(),
+      DATE '1960-02-29' + i::INT, TIME '00:00:01.000001', TIMESTAMP '1960-01-01 00:00:00' + INTERVAL (i) DAY,
+        TIMESTAMPTZ '2024-06-01 12:00:00+02', uuid(),
       ['a', NULL], MAP(['k'], [i::INT]), {'a': i, 'l': [{'x': DATE '2020-01-01'}]}]]
     assert(change.insert(f.lake.store, con, load("d", "t"), { source_sql = ("SELECT %s FROM range(50) AS r(i)"):format(row) }))
     assert(change.insert(f.lake.store, con, load("d", "t"), { source_sql = "SELECT 100", columns = { "id" } }))
     assert(change.update(f.lake.store, con, load("d", "t"), { where_sql = "id < 10", set = { { column = "s", sql = "NULL" } } }))
     assert(change.delete(f.lake.store, con, load("d", "t"), { where_sql = "id < 5" }))
-    assert(f.lake.store:alter("d", "t", function(meta, now, previous) return metadata.evolve(meta, metadata.rename_column("s", "word"), now, previous) end))
+    assert(f.lake.store:alter("d", "t", function(meta, now, previous) return metadata.evolve(meta, metadata.rename_column("s", "word"),
+      now, previous) end))
 
     local seen = assert(json.decode(check "read"))
     local t = seen.tables["d.t"]

@@ -16,7 +16,8 @@ function M.open(options)
   count = count + 1
   local data = options.data or ("%s/sewing-spec-%d-%d"):format(files.temp_dir(), os.time(), count)
   files.mkdir(data)
-  local lake = assert(require("adapters.local.lake").open { data = data, now = options.now, engine = { threads = 2, memory_bytes = 512 << 20 } })
+  local lake = assert(require("adapters.local.lake").open { data = data, now = options.now, engine = { threads = 2,
+    memory_bytes = 512 << 20 } })
   local state = assert(require("sm.sqlite").open(data .. "/state.sqlite"))
   local warehouse = assert(require("adapters.local.warehouse").new { lake = lake, state = state, running = options.running,
     max_rows = options.max_rows, max_bytes = options.max_bytes })

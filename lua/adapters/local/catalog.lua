@@ -58,7 +58,8 @@ local function parquet_table(lake, entry, database, name)
   for i, key in ipairs(entry.partition_keys) do keys[i] = { name = key.name, type = key.type } end
   return {
     database = database, name = name, type = "parquet", columns = relation.columns, partition_keys = keys, location = entry.location,
-    row_count = parquet_rows(lake, found), byte_count = bytes, created_at = entry.created_at, updated_at = entry.updated_at, properties = {},
+    row_count = parquet_rows(lake, found), byte_count = bytes, created_at = entry.created_at, updated_at = entry.updated_at,
+      properties = {},
   }
 end
 
@@ -102,7 +103,8 @@ function M.new(lake)
   function port.tables(database, options)
     options = options or {}
     if not lake.catalog:has_database(database) then return nil, lake.store:no_table(database, "") end
-    local list, err = lake.catalog:tables(database, { search = options.search, after = options.cursor, limit = options.limit and options.limit + 1 })
+    local list, err = lake.catalog:tables(database, { search = options.search, after = options.cursor, limit = options.limit
+      and options.limit + 1 })
     if not list then return nil, err end
     return page(list, options.limit)
   end
@@ -154,7 +156,8 @@ function M.new(lake)
     ok, err = lake.catalog:create_database(request.database)
     if not ok then return nil, err end
     ok, err = lake.catalog:put_parquet(request.database, request.table,
-      { columns = list, partition_keys = keys, location = store_module.uri(store_module.path(location)), uniform = uniform, now = lake.now() })
+      { columns = list, partition_keys = keys, location = store_module.uri(store_module.path(location)), uniform = uniform,
+        now = lake.now() })
     return ok and true, err
   end
 
@@ -162,7 +165,8 @@ function M.new(lake)
   function port.files(database, name)
     local entry, found = lake.catalog:parquet(database, name), {}
     if entry then
-      for i, file in ipairs(resolve.parquet_files(entry)) do found[i] = { path = file.path, bytes = file.bytes, modified_at = file.mtime } end
+      for i, file in ipairs(resolve.parquet_files(entry)) do found[i] = { path = file.path, bytes = file.bytes,
+        modified_at = file.mtime } end
       return found
     end
     local table_, err = lake.store:load(database, name)

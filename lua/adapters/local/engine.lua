@@ -19,7 +19,7 @@ local codes = {
 
 ---@param message string
 ---@param code string?     the status of the C module
----@param details table?   {kind, position} of the engine
+---@param details table?   {kind, offset} of the engine
 ---@return Error
 function M.error(message, code, details)
   local kind = type(details) == "table" and details.kind or message:match("^(%u[%a ]-) Error:")
@@ -27,7 +27,7 @@ function M.error(message, code, details)
   if found == "LimitExceeded" then
     message = message .. " (the engine may use SEWING_ENGINE_MEMORY bytes before it spills to disk)"
   end
-  local position = type(details) == "table" and details.position or nil
+  local position = type(details) == "table" and details.offset and details.offset + 1 or nil
   return errors.new(found, message, { engine_kind = kind, position = position, retryable = found == "ExternalServiceError" or nil })
 end
 

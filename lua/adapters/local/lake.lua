@@ -36,7 +36,8 @@ function M.open(options)
   local folders = { data }
   if options.source then folders[2] = files.realpath(options.source) or options.source end
   lake.engine = engine.new {
-    library = settings.library, threads = settings.threads, memory_bytes = settings.memory_bytes or 1 << 30, temp_dir = data .. "/tmp", folders = folders,
+    library = settings.library, threads = settings.threads, memory_bytes = settings.memory_bytes or 1 << 30, temp_dir = data .. "/tmp",
+      folders = folders,
   }
   lake.store:remove_dropped()
   return lake

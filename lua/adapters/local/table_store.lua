@@ -15,7 +15,8 @@ local M = {}
 local function same_fields(a, b)
   if #a ~= #b then return false end
   for i, field in ipairs(a) do
-    if field.id ~= b[i].id or field.name ~= b[i].name or types.to_trino(field.type) ~= types.to_trino(b[i].type) or type(field.type) ~= "string" then return false end
+    if field.id ~= b[i].id or field.name ~= b[i].name or types.to_trino(field.type) ~= types.to_trino(b[i].type)
+      or type(field.type) ~= "string" then return false end
   end
   return true
 end
@@ -31,7 +32,8 @@ local function following_schema(target, staged)
   for i, field in ipairs(metadata.schema(staged.meta).fields) do
     local before = old[field.name]
     if before and types.to_trino(before.type) == types.to_trino(field.type) then fields[i] = before
-    else fields[i] = { id = next_id(), name = field.name, required = false, type = assert(types.parse(types.to_trino(field.type), next_id)) } end
+    else fields[i] = { id = next_id(), name = field.name, required = false, type = assert(types.parse(types.to_trino(field.type),
+      next_id)) } end
   end
   return { fields = fields, last_column_id = last }
 end

@@ -31,10 +31,12 @@ local function view(e)
 end
 
 local function from_row(row)
-  local e = { id = row.id, state = row.state, kind = row.kind, caller = row.caller, submitted_at = row.submitted_at, finished_at = row.finished_at,
+  local e = { id = row.id, state = row.state, kind = row.kind, caller = row.caller, submitted_at = row.submitted_at,
+    finished_at = row.finished_at,
     columns = row.columns, first = row.first, token_hash = row.token_hash,
     stats = { scanned_bytes = row.scanned_bytes, execution_ms = row.execution_ms, rows = row.rows, bytes = row.bytes } }
-  if row.error then e.error = errors.new(errors.codes[row.error.code] and row.error.code or "QueryFailed", row.error.message, row.error.details) end
+  if row.error then e.error = errors.new(errors.codes[row.error.code] and row.error.code or "QueryFailed", row.error.message,
+    row.error.details) end
   return e
 end
 
@@ -75,7 +77,7 @@ local function work(self, e)
   self.executions:started(e.id, e.started_at)
   local run = runner.prepare(self.lake, e.request, e.tree, e.class, e.held)
   local resolver <close> = run.resolver
-  local con <close> = setmetatable({}, { __close = function()
+  local _ <close> = setmetatable({}, { __close = function()
     if e.held.con then e.held.con:close() end
   end })
   local done, err = runner.execute(run, results.path(self.folder, e.id))
@@ -97,7 +99,8 @@ local function run_to_end(self, e)
     err, done = errors.new("InternalError", tostring(done)), nil
   end
   if done then return self:finish(e, "SUCCEEDED", done) end
-  if e.held.stopped or err.code == "QueryCancelled" then return self:finish(e, "CANCELLED", nil, errors.new("QueryCancelled", "the query was cancelled")) end
+  if e.held.stopped or err.code == "QueryCancelled" then return self:finish(e, "CANCELLED", nil, errors.new("QueryCancelled",
+    "the query was cancelled")) end
   self:finish(e, "FAILED", nil, err)
 end
 
@@ -119,8 +122,10 @@ end
 
 local function new_execution(self, request, tree, class, hash)
   return {
-    id = crypto.uuid(), caller = request.caller, purpose = request.purpose, token = request.token, token_hash = hash, job_id = request.job_id, kind = class.kind,
-    sql = request.sql, state = "QUEUED", submitted_at = self.now(), stats = {}, waiters = {}, held = {}, request = request, tree = tree, class = class,
+    id = crypto.uuid(), caller = request.caller, purpose = request.purpose, token = request.token, token_hash = hash,
+      job_id = request.job_id, kind = class.kind,
+    sql = request.sql, state = "QUEUED", submitted_at = self.now(), stats = {}, waiters = {}, held = {}, request = request, tree = tree,
+      class = class,
   }
 end
 
@@ -129,7 +134,8 @@ local function filled(self, request)
   for key, value in pairs(request) do out[key] = value end
   out.caller, out.purpose = request.caller or "internal", request.purpose or "query"
   if out.purpose == "query" then
-    out.max_rows, out.max_bytes, out.max_scanned_bytes = request.max_rows or self.max_rows, request.max_bytes or self.max_bytes, self.max_scanned_bytes
+    out.max_rows, out.max_bytes, out.max_scanned_bytes = request.max_rows or self.max_rows, request.max_bytes or self.max_bytes,
+      self.max_scanned_bytes
   end
   out.database = request.database ~= "" and request.database or nil
   return out
@@ -304,7 +310,8 @@ local function listing_reader(self, run, format, close)
   local text = files.read(path) or ""
   files.remove(path)
   close()
-  if format == "parquet" then return nil, errors.new("NotSupported", "the answer of SHOW, DESCRIBE and EXPLAIN cannot be had as Parquet") end
+  if format == "parquet" then return nil, errors.new("NotSupported",
+    "the answer of SHOW, DESCRIBE and EXPLAIN cannot be had as Parquet") end
   return runner.listing_text(text, done.columns, format)
 end
 
@@ -361,7 +368,8 @@ function M.new(options)
   local records, err = executions.open(options.state)
   if not records then return nil, err end
   local self = setmetatable({
-    lake = options.lake, executions = records, live = {}, slots = task.semaphore(options.running or RUNNING_AT_A_TIME), now = options.lake.now,
+    lake = options.lake, executions = records, live = {}, slots = task.semaphore(options.running or RUNNING_AT_A_TIME),
+      now = options.lake.now,
     folder = options.lake.data .. "/results", max_rows = options.max_rows or MAX_ROWS, max_bytes = options.max_bytes or 10 << 30,
     max_scanned_bytes = options.max_scanned_bytes,
   }, Warehouse)

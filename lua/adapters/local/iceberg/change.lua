@@ -34,7 +34,8 @@ end
 
 local function refuse_partitioned(table_)
   if table_.meta.partitioned then
-    return nil, errors.new("NotSupported", ("table '%s.%s' is partitioned by another writer: it can be read here, not written"):format(table_.database, table_.name))
+    return nil, errors.new("NotSupported",
+      ("table '%s.%s' is partitioned by another writer: it can be read here, not written"):format(table_.database, table_.name))
   end
   return true
 end
@@ -56,7 +57,8 @@ end
 
 local families = {
   { "^[UH]?TINYINT", "^U?SMALLINT", "^U?INTEGER", "^U?BIGINT", "^U?HUGEINT", "^FLOAT", "^DOUBLE", "^DECIMAL" },
-  { "^VARCHAR$", "^ENUM", "^JSON$" }, { "^BOOLEAN$" }, { "^DATE$", "^TIMESTAMP" }, { "^TIME$" }, { "^BLOB$" }, { "^UUID$" }, { "%]$" }, { "^STRUCT" }, { "^MAP" },
+  { "^VARCHAR$", "^ENUM", "^JSON$" }, { "^BOOLEAN$" }, { "^DATE$", "^TIMESTAMP" }, { "^TIME$" }, { "^BLOB$" }, { "^UUID$" }, { "%]$" },
+    { "^STRUCT" }, { "^MAP" },
 }
 
 local function family(text)
@@ -70,13 +72,15 @@ end
 
 local function check_types(columns, targets)
   if #columns ~= #targets then
-    return nil, errors.new("QueryFailed", ("TYPE_MISMATCH: Insert query has %d columns, the table takes %d here"):format(#columns, #targets))
+    return nil, errors.new("QueryFailed", ("TYPE_MISMATCH: Insert query has %d columns, the table takes %d here"):format(#columns,
+      #targets))
   end
   for i, column in ipairs(columns) do
     local wanted = types.to_duckdb(targets[i].type)
     local null = column.type == '"NULL"' or column.type == "NULL"
     if not null and family(column.type) ~= family(wanted) then
-      return nil, errors.new("QueryFailed", ("TYPE_MISMATCH: column '%s' is %s, the query gives %s"):format(targets[i].name, types.to_trino(targets[i].type), column.type:lower()))
+      return nil, errors.new("QueryFailed", ("TYPE_MISMATCH: column '%s' is %s, the query gives %s"):format(targets[i].name,
+        types.to_trino(targets[i].type), column.type:lower()))
     end
   end
   return true
@@ -197,7 +201,8 @@ local function through_delta(store, con, table_, files, make, operation)
   local counts
   counts, err = delta_counts(con)
   if counts and counts.matched ~= counts.distinct then
-    counts, err = nil, errors.new("QueryFailed", "MERGE_TARGET_ROW_MULTIPLE_MATCHES: One MERGE target table row matched more than one source row")
+    counts, err = nil, errors.new("QueryFailed",
+      "MERGE_TARGET_ROW_MULTIPLE_MATCHES: One MERGE target table row matched more than one source row")
   end
   if counts and counts.rows > 0 then
     ok, err = apply_delta(store, con, table_, files, counts, operation)
@@ -379,7 +384,8 @@ function M.merge(store, con, table_, plan)
   end
   local key = alias .. '."$row"'
   local make = ([[SELECT * EXCLUDE ("$act") FROM (SELECT %s AS "$act", %s AS "$row", %s AS "$gone", %s FROM %s %s JOIN %s AS %s ON %s) AS q WHERE "$act" IS NOT NULL]]):format(
-    action_sql(plan.clauses, key), key, #gone > 0 and ('"$act" IN (%s)'):format(table.concat(gone, ", ")) or "false", merge_list(table_, plan, given, alias),
+    action_sql(plan.clauses, key), key, #gone > 0 and ('"$act" IN (%s)'):format(table.concat(gone, ", ")) or "false", merge_list(table_,
+      plan, given, alias),
     plan.source_sql, inserts and "LEFT" or "INNER", rows, alias, plan.on_sql)
   return through_delta(store, con, table_, files, make, "overwrite")
 end

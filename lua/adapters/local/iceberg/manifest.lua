@@ -17,7 +17,8 @@ end
 local function int_map(key_id, value_id, value)
   return {
     type = "array", logicalType = "map",
-    items = { type = "record", name = ("k%d_v%d"):format(key_id, value_id), fields = { field(key_id, "key", "int"), field(value_id, "value", value) } },
+    items = { type = "record", name = ("k%d_v%d"):format(key_id, value_id), fields = { field(key_id, "key", "int"), field(value_id,
+      "value", value) } },
   }
 end
 
@@ -61,7 +62,8 @@ end
 local function list_schema()
   local summary = {
     type = "record", name = "r508",
-    fields = { field(509, "contains_null", "boolean"), optional(518, "contains_nan", "boolean"), optional(510, "lower_bound", "bytes"), optional(511, "upper_bound", "bytes") },
+    fields = { field(509, "contains_null", "boolean"), optional(518, "contains_nan", "boolean"), optional(510, "lower_bound", "bytes"),
+      optional(511, "upper_bound", "bytes") },
   }
   return {
     type = "record", name = "manifest_file",
@@ -115,12 +117,14 @@ end
 local function from_record(record)
   local d = record.data_file
   return {
-    status = record.status, snapshot_id = record.snapshot_id, sequence = record.sequence_number, file_sequence = record.file_sequence_number,
+    status = record.status, snapshot_id = record.snapshot_id, sequence = record.sequence_number,
+      file_sequence = record.file_sequence_number,
     content = d.content or 0,
     format = d.file_format,
     file = {
       path = d.file_path, rows = d.record_count, bytes = d.file_size_in_bytes, column_sizes = d.column_sizes, value_counts = d.value_counts,
-      null_counts = d.null_value_counts, nan_counts = d.nan_value_counts, lower = d.lower_bounds, upper = d.upper_bounds, split_offsets = d.split_offsets,
+      null_counts = d.null_value_counts, nan_counts = d.nan_value_counts, lower = d.lower_bounds, upper = d.upper_bounds,
+        split_offsets = d.split_offsets,
     },
   }
 end
@@ -135,7 +139,8 @@ function M.write(entries, schema, marker)
   local records = {}
   for i, entry in ipairs(entries) do records[i] = to_record(entry) end
   local metadata = {
-    schema = assert(json.encode(schema)), ["schema-id"] = tostring(schema["schema-id"]), ["partition-spec"] = "[]", ["partition-spec-id"] = "0",
+    schema = assert(json.encode(schema)), ["schema-id"] = tostring(schema["schema-id"]), ["partition-spec"] = "[]",
+      ["partition-spec-id"] = "0",
     ["format-version"] = "2", content = "data",
   }
   return avro_file.write(entry_schema(), metadata, records, marker)
@@ -150,7 +155,8 @@ function M.read(text)
   for i, record in ipairs(file.records) do
     local entry = from_record(record)
     if entry.content ~= 0 then
-      return nil, errors.new("NotSupported", "this table has row-level delete files, which cannot be read here: compact it with the engine that wrote it")
+      return nil, errors.new("NotSupported",
+        "this table has row-level delete files, which cannot be read here: compact it with the engine that wrote it")
     end
     if entry.format:upper() ~= "PARQUET" then
       return nil, errors.new("NotSupported", ("this table has %s data files; only Parquet can be read here"):format(entry.format))
@@ -182,8 +188,10 @@ function M.write_list(manifests, snapshot, marker)
   for i, m in ipairs(manifests) do
     records[i] = {
       manifest_path = m.path, manifest_length = m.length, partition_spec_id = m.spec_id or 0, content = 0, sequence_number = m.sequence,
-      min_sequence_number = m.min_sequence, added_snapshot_id = m.snapshot_id, added_files_count = m.added_files, existing_files_count = m.existing_files,
-      deleted_files_count = m.deleted_files, added_rows_count = m.added_rows, existing_rows_count = m.existing_rows, deleted_rows_count = m.deleted_rows,
+      min_sequence_number = m.min_sequence, added_snapshot_id = m.snapshot_id, added_files_count = m.added_files,
+        existing_files_count = m.existing_files,
+      deleted_files_count = m.deleted_files, added_rows_count = m.added_rows, existing_rows_count = m.existing_rows,
+        deleted_rows_count = m.deleted_rows,
       partitions = m.partitions or {},
     }
   end
@@ -202,12 +210,16 @@ function M.read_list(text)
   local manifests = {}
   for i, r in ipairs(file.records) do
     if (r.content or 0) ~= 0 then
-      return nil, errors.new("NotSupported", "this table has row-level delete files, which cannot be read here: compact it with the engine that wrote it")
+      return nil, errors.new("NotSupported",
+        "this table has row-level delete files, which cannot be read here: compact it with the engine that wrote it")
     end
     manifests[i] = {
-      path = r.manifest_path, length = r.manifest_length, spec_id = r.partition_spec_id, sequence = r.sequence_number or 0, min_sequence = r.min_sequence_number or 0,
-      snapshot_id = r.added_snapshot_id, added_files = r.added_files_count or r.added_data_files_count, existing_files = r.existing_files_count or r.existing_data_files_count,
-      deleted_files = r.deleted_files_count or r.deleted_data_files_count, added_rows = r.added_rows_count, existing_rows = r.existing_rows_count,
+      path = r.manifest_path, length = r.manifest_length, spec_id = r.partition_spec_id, sequence = r.sequence_number or 0,
+        min_sequence = r.min_sequence_number or 0,
+      snapshot_id = r.added_snapshot_id, added_files = r.added_files_count or r.added_data_files_count,
+        existing_files = r.existing_files_count or r.existing_data_files_count,
+      deleted_files = r.deleted_files_count or r.deleted_data_files_count, added_rows = r.added_rows_count,
+        existing_rows = r.existing_rows_count,
       deleted_rows = r.deleted_rows_count, partitions = r.partitions,
     }
   end

@@ -55,13 +55,15 @@ end
 ---@return table|nil metadata, Error? err
 function M.check(meta)
   if meta["format-version"] ~= 2 then
-    return nil, errors.new("NotSupported", ("Iceberg format version %s cannot be read here (version 2 can)"):format(tostring(meta["format-version"])))
+    return nil, errors.new("NotSupported",
+      ("Iceberg format version %s cannot be read here (version 2 can)"):format(tostring(meta["format-version"])))
   end
   local out = copy(meta)
   for key, value in pairs(out) do
     if value == json.null then out[key] = nil end
   end
-  for _, key in ipairs { "snapshots", "snapshot-log", "metadata-log", "statistics", "partition-statistics" } do out[key] = copy_list(out[key]) end
+  for _, key in ipairs { "snapshots", "snapshot-log", "metadata-log", "statistics",
+    "partition-statistics" } do out[key] = copy_list(out[key]) end
   local snapshots = list()
   for i, snapshot in ipairs(out.snapshots) do
     local s = copy(snapshot)

@@ -135,7 +135,8 @@ function suffixes.snapshots(_, table_)
     rows[i] = { stamp(s["timestamp-ms"]), tostring(s["snapshot-id"]), number_or_null(s["parent-snapshot-id"]),
       literal(s.summary and s.summary.operation or ""), literal(s["manifest-list"]), text_map(s.summary) }
   end
-  return values_relation({ column("committed_at", STAMP), column("snapshot_id", BIGINT), column("parent_id", BIGINT), column("operation", TEXT),
+  return values_relation({ column("committed_at", STAMP), column("snapshot_id", BIGINT), column("parent_id", BIGINT), column("operation",
+    TEXT),
     column("manifest_list", TEXT), { "summary", "map(varchar, varchar)", "MAP(VARCHAR, VARCHAR)" } }, rows)
 end
 
@@ -160,13 +161,15 @@ function suffixes.files(self, table_, snapshot)
   if not files then return nil, err end
   local rows = {}
   for i, f in ipairs(files) do rows[i] = { "0", literal(f.path), "'PARQUET'", tostring(f.rows), tostring(f.bytes) } end
-  return values_relation({ { "content", "integer", "INTEGER" }, column("file_path", TEXT), column("file_format", TEXT), column("record_count", BIGINT),
+  return values_relation({ { "content", "integer", "INTEGER" }, column("file_path", TEXT), column("file_format", TEXT),
+    column("record_count", BIGINT),
     column("file_size_in_bytes", BIGINT) }, rows)
 end
 
 function suffixes.refs(_, table_)
   local rows = {}
-  for name, ref in pairs(table_.meta.refs) do rows[#rows + 1] = { literal(name), literal(ref.type:upper()), tostring(ref["snapshot-id"]) } end
+  for name, ref in pairs(table_.meta.refs) do rows[#rows + 1] = { literal(name), literal(ref.type:upper()),
+    tostring(ref["snapshot-id"]) } end
   return values_relation({ column("name", TEXT), column("type", TEXT), column("snapshot_id", BIGINT) }, rows)
 end
 
@@ -181,7 +184,8 @@ end
 function M.metadata_table(self, table_, suffix, snapshot)
   local make = suffixes[suffix]
   if not make then
-    return nil, errors.new("NotSupported", ("there is no metadata table \"%s$%s\" (snapshots, history, files, refs, properties)"):format(table_.name, suffix))
+    return nil, errors.new("NotSupported",
+      ("there is no metadata table \"%s$%s\" (snapshots, history, files, refs, properties)"):format(table_.name, suffix))
   end
   return make(self, table_, snapshot)
 end
@@ -212,7 +216,8 @@ function M.parquet(entry, files)
   for _, file in ipairs(files) do bytes = bytes + file.bytes end
   if #files == 0 then return { sql = empty(fields), columns = columns, bytes = 0 } end
   local list = {}
-  for i, field in ipairs(fields) do list[i] = ("CAST(%s AS %s) AS %s"):format(quote(field.name), types.to_duckdb(field.type), quote(field.name)) end
+  for i, field in ipairs(fields) do list[i] = ("CAST(%s AS %s) AS %s"):format(quote(field.name), types.to_duckdb(field.type),
+    quote(field.name)) end
   local hive_option = #hive > 0 and (", hive_partitioning = true, hive_types = {%s}"):format(table.concat(hive, ", ")) or ""
   local sql = ("(SELECT %s FROM read_parquet(%s%s%s))"):format(table.concat(list, ", "), file_list(files), hive_option,
     entry.uniform and "" or ", union_by_name = true")

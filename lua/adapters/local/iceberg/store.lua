@@ -66,10 +66,12 @@ function Store:no_table(database, name)
   for i, row in ipairs(self.catalog:tables(database, {}) or {}) do names[i] = row.name end
   if #names == 0 and not self.catalog:has_database(database) then
     local nearest = suggest.nearest(database, self.catalog:databases() or {})
-    return errors.new("NotFound", ("database '%s' does not exist%s"):format(database, nearest and (" (did you mean '%s'?)"):format(nearest) or ""))
+    return errors.new("NotFound", ("database '%s' does not exist%s"):format(database, nearest
+      and (" (did you mean '%s'?)"):format(nearest) or ""))
   end
   local nearest = suggest.nearest(name, names)
-  return errors.new("NotFound", ("table '%s.%s' does not exist%s"):format(database, name, nearest and (" (did you mean '%s'?)"):format(nearest) or ""),
+  return errors.new("NotFound", ("table '%s.%s' does not exist%s"):format(database, name, nearest
+    and (" (did you mean '%s'?)"):format(nearest) or ""),
     { nearest = nearest })
 end
 
@@ -242,7 +244,8 @@ local function summary_of(change, parent, removed)
     s["added-data-files"], s["added-records"], s["added-files-size"] = tostring(#change.added), tostring(added_rows), tostring(added_bytes)
   end
   if #removed > 0 then
-    s["deleted-data-files"], s["deleted-records"], s["removed-files-size"] = tostring(#removed), tostring(removed_rows), tostring(removed_bytes)
+    s["deleted-data-files"], s["deleted-records"], s["removed-files-size"] = tostring(#removed), tostring(removed_rows),
+      tostring(removed_bytes)
   end
   for key, value in pairs(change.summary or {}) do s[key] = value end
   return s
@@ -282,7 +285,8 @@ function Store:plan_entries(parent, change, snapshot_id)
 end
 
 local function count_entries(entries, sequence)
-  local c = { added_files = 0, existing_files = 0, deleted_files = 0, added_rows = 0, existing_rows = 0, deleted_rows = 0, min_sequence = sequence }
+  local c = { added_files = 0, existing_files = 0, deleted_files = 0, added_rows = 0, existing_rows = 0, deleted_rows = 0,
+    min_sequence = sequence }
   local kinds = { [manifest.ADDED] = "added", [manifest.EXISTING] = "existing", [manifest.DELETED] = "deleted" }
   for _, entry in ipairs(entries) do
     local kind = kinds[entry.status]
@@ -374,7 +378,8 @@ function Store:snapshot(table_, as_of)
   if as_of.snapshot_id then
     local found = metadata.snapshot(meta, as_of.snapshot_id)
     if found then return found end
-    return nil, errors.new("NotFound", ("table '%s.%s' has no snapshot %d (\"%s$snapshots\" lists them)"):format(table_.database, table_.name, as_of.snapshot_id, table_.name))
+    return nil, errors.new("NotFound", ("table '%s.%s' has no snapshot %d (\"%s$snapshots\" lists them)"):format(table_.database,
+      table_.name, as_of.snapshot_id, table_.name))
   end
   local found = metadata.snapshot_at(meta, as_of.timestamp_ms)
   if found then return found end

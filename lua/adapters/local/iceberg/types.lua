@@ -23,11 +23,13 @@ local primitives = {
 -- declared one is refused, as Athena does.
 local refused = {
   tinyint = "integer", smallint = "integer", utinyint = "integer", usmallint = "integer", char = "varchar", json = "varchar",
-  interval = "varchar", ipaddress = "varchar", unknown = "a type of its own: CAST(NULL AS varchar)", ["\"null\""] = "a type of its own: CAST(NULL AS varchar)",
+  interval = "varchar", ipaddress = "varchar", unknown = "a type of its own: CAST(NULL AS varchar)",
+    ["\"null\""] = "a type of its own: CAST(NULL AS varchar)",
   enum = "varchar", bit = "varchar", hyperloglog = "varbinary", ["time with time zone"] = "time",
 }
 
-local widened = { tinyint = "int", smallint = "int", utinyint = "int", usmallint = "int", enum = "string", ["\"null\""] = "int", json = "string" }
+local widened = { tinyint = "int", smallint = "int", utinyint = "int", usmallint = "int", enum = "string", ["\"null\""] = "int",
+  json = "string" }
 
 local Reader = {}
 Reader.__index = Reader

@@ -42,7 +42,8 @@ function M.data_file(row, leaves)
   end
   return {
     path = store.uri(row.filename), rows = integer(row.count), bytes = integer(row.file_size_bytes), column_sizes = sorted_pairs(sizes),
-    value_counts = sorted_pairs(counts), null_counts = sorted_pairs(nulls), nan_counts = sorted_pairs(nans), lower = sorted_pairs(lower), upper = sorted_pairs(upper),
+    value_counts = sorted_pairs(counts), null_counts = sorted_pairs(nulls), nan_counts = sorted_pairs(nans), lower = sorted_pairs(lower),
+      upper = sorted_pairs(upper),
   }
 end
 
@@ -50,7 +51,8 @@ local CODECS = { zstd = "zstd", snappy = "snappy", gzip = "gzip" }
 
 local function statement(folder, prefix, fields, select_sql, file_bytes, codec)
   return ("COPY (%s) TO %s (FORMAT parquet, COMPRESSION %s, FILE_SIZE_BYTES %d, APPEND true, FILENAME_PATTERN %s, RETURN_STATS true, FIELD_IDS %s)")
-    :format(select_sql, types.literal(folder), CODECS[codec or ""] or "zstd", file_bytes, types.literal(prefix .. "-{uuid}"), types.field_ids(fields))
+    :format(select_sql, types.literal(folder), CODECS[codec or ""] or "zstd", file_bytes, types.literal(prefix .. "-{uuid}"),
+      types.field_ids(fields))
 end
 
 -- The rows of a COPY with RETURN_STATS, by name.
@@ -90,7 +92,8 @@ end
 
 local function remove_prefix(folder, prefix)
   for _, entry in ipairs(files.list(folder) or {}) do
-    if entry.name:sub(1, #prefix) == prefix or entry.name:sub(1, #prefix + 4) == "tmp_" .. prefix then files.remove(folder .. "/" .. entry.name) end
+    if entry.name:sub(1, #prefix) == prefix or entry.name:sub(1, #prefix + 4) == "tmp_" .. prefix then files.remove(folder .. "/"
+      .. entry.name) end
   end
 end
 

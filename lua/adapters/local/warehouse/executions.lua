@@ -56,7 +56,8 @@ end
 
 -- Statements that a dead process was running. Called once at start, before anything runs.
 function Executions:fail_interrupted(now)
-  local err = assert(json.encode { code = "ServiceUnavailable", message = "the engine was restarted while this ran: start it again", details = { retryable = true } })
+  local err = assert(json.encode { code = "ServiceUnavailable", message = "the engine was restarted while this ran: start it again",
+    details = { retryable = true } })
   return checked(self.db:exec("UPDATE query_executions SET state = 'FAILED', finished_at = ?, error = ? WHERE state IN ('QUEUED', 'RUNNING')", now, err))
 end
 
@@ -86,7 +87,8 @@ function Executions:insert(execution)
   local changes, err = checked(self.db:exec([[
     INSERT INTO query_executions (id, caller, purpose, token, token_hash, job_id, kind, sql, state, submitted_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'QUEUED', ?) ON CONFLICT DO NOTHING]],
-    execution.id, execution.caller, execution.purpose, execution.token, execution.token_hash, execution.job_id, execution.kind, execution.sql,
+    execution.id, execution.caller, execution.purpose, execution.token, execution.token_hash, execution.job_id, execution.kind,
+      execution.sql,
     execution.submitted_at))
   if not changes then return nil, err end
   return changes == 1
@@ -104,15 +106,19 @@ end
 function Executions:finished(e)
   local err = e.error and { code = e.error.code, message = e.error.message, details = e.error.details }
   return checked(self.db:exec([[
-    UPDATE query_executions SET state = ?, finished_at = ?, execution_ms = ?, scanned_bytes = ?, rows = ?, bytes = ?, columns = ?, first = ?, error = ? WHERE id = ?]],
-    e.state, e.finished_at, e.stats.execution_ms, e.stats.scanned_bytes, e.stats.rows, e.stats.bytes, e.columns and assert(json.encode(json.list(e.columns))),
-    e.first and assert(json.encode(json.list(e.first))), err and (json.encode(err) or json.encode { code = err.code, message = err.message }), e.id))
+    UPDATE query_executions SET state = ?, finished_at = ?, execution_ms = ?, scanned_bytes = ?, rows = ?, bytes = ?, columns = ?,
+      first = ?, error = ? WHERE id = ?]],
+    e.state, e.finished_at, e.stats.execution_ms, e.stats.scanned_bytes, e.stats.rows, e.stats.bytes, e.columns
+      and assert(json.encode(json.list(e.columns))),
+    e.first and assert(json.encode(json.list(e.first))), err and (json.encode(err) or json.encode { code = err.code,
+      message = err.message }), e.id))
 end
 
 -- Ids of the executions that ended before a time, and their removal.
 function Executions:ended_before(at)
   local ids = {}
-  for i, row in ipairs(self.db:rows("SELECT id FROM query_executions WHERE finished_at IS NOT NULL AND finished_at < ?", at) or {}) do ids[i] = row.id end
+  for i, row in ipairs(self.db:rows("SELECT id FROM query_executions WHERE finished_at IS NOT NULL AND finished_at < ?", at)
+    or {}) do ids[i] = row.id end
   return ids
 end
 

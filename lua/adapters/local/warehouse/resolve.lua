@@ -19,7 +19,8 @@ Resolver.__index = Resolver
 ---@param database string?  of names that come without one
 ---@param connection fun(): table|nil, Error?   for what only the engine can tell
 function M.new(lake, database, connection)
-  return setmetatable({ lake = lake, database = database and database:lower(), connection = connection, bytes = 0, known = {}, unpin = {} }, Resolver)
+  return setmetatable({ lake = lake, database = database and database:lower(), connection = connection, bytes = 0, known = {},
+    tables = {}, unpin = {} }, Resolver)
 end
 
 -- Lets the snapshots go. Harmless twice.
@@ -65,16 +66,27 @@ function Resolver:moment(given)
   local con, err = self.connection()
   if not con then return nil, err end
   local result
-  result, err = con:query(version and ("SELECT CAST(%s AS BIGINT)"):format(given.sql) or ("SELECT epoch_ms(CAST(%s AS TIMESTAMPTZ))"):format(given.sql))
+  result, err = con:query(version and ("SELECT CAST(%s AS BIGINT)"):format(given.sql)
+    or ("SELECT epoch_ms(CAST(%s AS TIMESTAMPTZ))"):format(given.sql))
   if not result then return nil, err end
   local value = result.rows[1][1]
   if not value then return nil, errors.new("QueryFailed", "INVALID_ARGUMENTS: the value of AS OF is NULL") end
   return version and { snapshot_id = value } or { timestamp_ms = value }
 end
 
+-- A table as the whole statement sees it: a target and a source of the same name are the same version.
+function Resolver:load(database, name)
+  local key = database .. "\0" .. name
+  local known = self.tables[key]
+  if known then return known end
+  local table_, err = self.lake.store:load(database, name)
+  self.tables[key] = table_
+  return table_, err
+end
+
 function Resolver:iceberg(database, name, ref)
   local store = self.lake.store
-  local table_, err = store:load(database, name)
+  local table_, err = self:load(database, name)
   if not table_ then return nil, err end
   local snapshot
   local moment
@@ -108,7 +120,8 @@ local function text_relation(names, rows)
   end
   local none = #rows == 0
   if none then texts[1] = "(" .. table.concat(nulls, ", ") .. ")" end
-  return { sql = ("(SELECT * FROM (VALUES %s) AS v(%s)%s)"):format(table.concat(texts, ", "), table.concat(list, ", "), none and " WHERE false" or ""),
+  return { sql = ("(SELECT * FROM (VALUES %s) AS v(%s)%s)"):format(table.concat(texts, ", "), table.concat(list, ", "), none
+    and " WHERE false" or ""),
     columns = columns, bytes = 0, rows = #rows }
 end
 
@@ -137,7 +150,8 @@ end
 local function information(self, name)
   local make = schema_tables[name]
   if make then return make(self.lake) end
-  return nil, errors.new("NotFound", ("table 'information_schema.%s' does not exist%s"):format(name, suggest.hint(name, { "schemata", "tables", "columns" })))
+  return nil, errors.new("NotFound", ("table 'information_schema.%s' does not exist%s"):format(name, suggest.hint(name, { "schemata",
+    "tables", "columns" })))
 end
 
 -- The columns of any table, {{name, type, comment?}}, partition keys last.

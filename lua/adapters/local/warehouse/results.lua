@@ -11,7 +11,8 @@ local CHUNK <const> = 1 << 20
 function M.path(folder, id) return ("%s/%s.rows"):format(folder, id) end
 
 local function over(what, limit, setting)
-  return errors.new("LimitExceeded", ("the result has more than %d %s (%s)"):format(limit, what, setting), { limit = setting, value = limit })
+  return errors.new("LimitExceeded", ("the result has more than %d %s (%s)"):format(limit, what, setting), { limit = setting,
+    value = limit })
 end
 
 local function column_list(columns)

@@ -22,15 +22,16 @@ function M.parse(text, purpose)
 end
 
 -- The engine's words about a statement in the caller's: positions in the text that was sent, Athena's codes.
-local function engine_error(err, query)
-  if err.code ~= "QueryFailed" or not sql.translate.engine_error then return err end
-  return sql.translate.engine_error(err, query) or err
+local function engine_error(err, query, run)
+  local from_engine = err.code == "QueryFailed" and err.details and err.details.engine_kind
+  return from_engine and sql.translate.engine_error(err, query, run.tree.text) or err
 end
 
 local function check_scanned(resolver, request)
   local cap = request.max_scanned_bytes
   if cap and resolver.bytes > cap then
-    return nil, errors.new("LimitExceeded", ("the statement would read %d bytes, more than %d (SEWING_QUERY_MAX_SCAN)"):format(resolver.bytes, cap))
+    return nil, errors.new("LimitExceeded",
+      ("the statement would read %d bytes, more than %d (SEWING_QUERY_MAX_SCAN)"):format(resolver.bytes, cap))
   end
   return true
 end
@@ -48,7 +49,7 @@ function M.open_query(run)
   if not con then return nil, err end
   local cursor
   cursor, err = con:stream(query.sql)
-  if not cursor then return nil, engine_error(err, query) end
+  if not cursor then return nil, engine_error(err, query, run) end
   return cursor, query
 end
 
@@ -66,7 +67,7 @@ local function shown_columns(cursor, query)
   local columns = results.column_list(cursor:columns())
   for i, column in ipairs(columns) do
     local known = query.columns and query.columns[i]
-    if known then column.name, column.type = known.name or column.name, known.athena_type or column.type end
+    if known then column.name = known.name end
   end
   return columns
 end
@@ -76,7 +77,7 @@ local function query(run, path)
   if not cursor then return nil, translated end
   local held <close> = cursor
   local done, err = results.spill(held, path, run.request)
-  if not done then return nil, engine_error(err, translated) end
+  if not done then return nil, engine_error(err, translated, run) end
   done.columns = shown_columns(cursor, translated)
   if done.rows > 0 then done.first = first_cells(path) end
   return done
@@ -101,7 +102,7 @@ local function explain(run, path)
   if not con then return nil, err end
   local result
   result, err = con:query((run.tree.analyze and "EXPLAIN ANALYZE " or "EXPLAIN ") .. translated.sql)
-  if not result then return nil, engine_error(err, translated) end
+  if not result then return nil, engine_error(err, translated, run) end
   local rows = {}
   for _, row in ipairs(result.rows) do
     for line in (row[2] .. "\n"):gmatch("([^\n]*)\n") do rows[#rows + 1] = { line } end
@@ -122,7 +123,7 @@ function M.execute(run, path)
   local apply = statements[kind]
   if not apply then return nil, errors.new("NotSupported", ("%s is not supported"):format((kind:gsub("_", " ")))) end
   local rows, err = apply(run)
-  if not rows then return nil, engine_error(err, {}) end
+  if not rows then return nil, engine_error(err, nil, run) end
   return { rows = rows, bytes = 0 }
 end
 
@@ -159,6 +160,7 @@ local function lazy_connection(lake, held)
     if held.con then return held.con end
     local con, err = lake.engine:connect()
     held.con = con
+    if con and held.stopped then con:cancel() end -- asked while the engine was being opened
     return con, err
   end
 end
@@ -172,7 +174,8 @@ end
 function M.prepare(lake, request, tree, class, held)
   local connection = lazy_connection(lake, held)
   return {
-    lake = lake, tree = tree, class = class, parameters = request.parameters, token = request.token, request = request, connection = connection,
+    lake = lake, tree = tree, class = class, parameters = request.parameters, token = request.token, request = request,
+      connection = connection,
     resolver = resolve.new(lake, request.database, connection),
   }
 end

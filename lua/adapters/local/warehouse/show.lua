@@ -112,7 +112,8 @@ end
 function show.properties(lake, tree, resolver)
   local database, name = located(resolver, tree)
   if not database then return nil, name end
-  if lake.catalog:parquet(database, name) then return listing({ "prpt_name", "prpt_value" }, { { "classification", "parquet" }, { "EXTERNAL", "TRUE" } }) end
+  if lake.catalog:parquet(database, name) then return listing({ "prpt_name", "prpt_value" }, { { "classification", "parquet" },
+    { "EXTERNAL", "TRUE" } }) end
   local table_, err = lake.store:load(database, name)
   if not table_ then return nil, err end
   local rows = sorted_properties(table_.meta.properties)
@@ -151,7 +152,8 @@ function show.create_table(lake, tree, resolver)
   if properties then
     lines[#lines + 1] = "TBLPROPERTIES ("
     lines[#lines + 1] = "  'table_type'='ICEBERG'" .. (#properties > 0 and "," or "")
-    for i, p in ipairs(properties) do lines[#lines + 1] = ("  '%s'='%s'%s"):format(p[1], p[2]:gsub("'", "''"), i < #properties and "," or "") end
+    for i, p in ipairs(properties) do lines[#lines + 1] = ("  '%s'='%s'%s"):format(p[1], p[2]:gsub("'", "''"), i < #properties and ","
+      or "") end
     lines[#lines + 1] = ")"
   end
   local rows = {}

@@ -34,9 +34,10 @@ local function target_table(run)
   local database, name = target_name(run)
   if not database then return nil, name end
   if run.lake.catalog:parquet(database, name) then
-    return nil, errors.new("NotSupported", ("NOT_SUPPORTED: '%s.%s' is plain Parquet; rows of Iceberg tables only can be changed"):format(database, name))
+    return nil, errors.new("NotSupported",
+      ("NOT_SUPPORTED: '%s.%s' is plain Parquet; rows of Iceberg tables only can be changed"):format(database, name))
   end
-  return run.lake.store:load(database, name)
+  return run.resolver:load(database, name)
 end
 
 local function write_plan(run) return sql.translate.write(run.tree, run.resolver:context(run.parameters)) end
@@ -112,7 +113,8 @@ local function new_table(run, schema, given)
     if not location then return nil, err end
     if run.lake.catalog:owns_location(location) then location = lake_module.free_location(run.lake, location) end
   end
-  return run.lake.store:prepare { database = database, name = name, location = location, fields = schema.fields, last_column_id = schema.last_column_id,
+  return run.lake.store:prepare { database = database, name = name, location = location, fields = schema.fields,
+    last_column_id = schema.last_column_id,
     properties = given.kept }
 end
 
@@ -129,8 +131,10 @@ end
 local function refuse_create(run)
   local tree = run.tree
   if tree.replace then return nil, errors.new("NotSupported", "CREATE OR REPLACE TABLE is not supported") end
-  if tree.external then return nil, errors.new("NotSupported", "CREATE EXTERNAL TABLE is not supported: leave EXTERNAL out, with 'table_type'='ICEBERG'") end
-  if tree.partitioning or tree.clustered_by then return nil, errors.new("NotSupported", "partitioned tables cannot be written here: leave the clause out") end
+  if tree.external then return nil, errors.new("NotSupported",
+    "CREATE EXTERNAL TABLE is not supported: leave EXTERNAL out, with 'table_type'='ICEBERG'") end
+  if tree.partitioning or tree.clustered_by then return nil, errors.new("NotSupported",
+    "partitioned tables cannot be written here: leave the clause out") end
   return properties.read(tree.properties, tree.text_properties)
 end
 
@@ -159,15 +163,8 @@ function M.CREATE_TABLE(run)
 end
 
 -- The query's columns as an Iceberg schema, and the SELECT that gives exactly those types.
-local function query_schema(con, plan)
-  local columns, err = change.describe(con, plan.source_sql)
-  if not columns then return nil, err end
-  for i, c in ipairs(columns) do
-    local wanted = plan.columns and plan.columns[i]
-    if wanted then c.name = type(wanted) == "table" and wanted.name or wanted end
-  end
-  local schema
-  schema, err = fields_from(columns, types.from_engine)
+local function query_schema(plan)
+  local schema, err = fields_from(plan.columns, types.parse)
   if not schema then return nil, err end
   local aliases, list = {}, {}
   for i, field in ipairs(schema.fields) do
@@ -181,7 +178,8 @@ local function fill_new(run, con, table_, select_sql)
   local added, err = {}, nil
   if not run.tree.with_no_data then
     local meta = table_.meta
-    added, err = writer.copy(con, table_.location, metadata.schema(meta).fields, select_sql, tonumber(meta.properties.write_target_data_file_size_bytes),
+    added, err = writer.copy(con, table_.location, metadata.schema(meta).fields, select_sql,
+      tonumber(meta.properties.write_target_data_file_size_bytes),
       meta.properties["write.parquet.compression-codec"])
     if not added then return nil, err end
   end
@@ -203,7 +201,7 @@ function M.CREATE_TABLE_AS_SELECT(run)
   local con
   con, err = run.connection()
   if not con then return nil, err end
-  local schema, select_sql = query_schema(con, plan)
+  local schema, select_sql = query_schema(plan)
   if not schema then return nil, select_sql end
   local table_
   table_, err = new_table(run, schema, given)
@@ -250,7 +248,8 @@ function M.DROP_SCHEMA(run)
   end
   for _, item in ipairs(tables) do
     local ok
-    if item.type == "parquet" then ok, err = lake.catalog:drop_parquet(database, item.name) else ok, err = lake.store:drop(database, item.name) end
+    if item.type == "parquet" then ok, err = lake.catalog:drop_parquet(database, item.name) else ok, err = lake.store:drop(database,
+      item.name) end
     if not ok then return nil, err end
   end
   local ok

@@ -65,7 +65,8 @@ describe("inflate", function()
     assert.are.equal(("a"):rep(100), inflate(unhex("4b4ca43d0000")))
     local expected = {}
     for i = 0, 29 do expected[#expected + 1] = ("The quick brown fox jumps over the lazy dog %d. "):format(i) end
-    assert.are.equal(table.concat(expected), inflate(unhex("95d3c711c2500003d15654018344eec30d106c321f0c26b87adcc29eb5b737aa0eb51edd717bd6a62d9f9b9af2d5a9bbde9f2aefbad56b" ..
+    assert.are.equal(table.concat(expected),
+      inflate(unhex("95d3c711c2500003d15654018344eec30d106c321f0c26b87adcc29eb5b737aa0eb51edd717bd6a62d9f9b9af2d5a9bbde9f2aefbad56b" ..
       "982febfea75dd96b3c520572b33c2c9fb07ccaf219cbe72c5fb07cc9f21564a2acd0d510d650d690d6d0d610d750d790d7d037d037f4b7" ..
       "d037d037d037d037d037d037d03783ef1f")))
   end)

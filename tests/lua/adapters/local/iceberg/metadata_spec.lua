@@ -59,7 +59,8 @@ describe("metadata", function()
   end)
 
   it("adds, renames, drops and widens columns by field id", function()
-    local meta = assert(metadata.evolve(table_of(), metadata.add_column("c", function(next_id) return types.parse("array(int)", next_id) end), 2000))
+    local meta = assert(metadata.evolve(table_of(), metadata.add_column("c", function(next_id) return types.parse("array(int)",
+      next_id) end), 2000))
     assert.are.same({ 3, 4 }, { metadata.schema(meta).fields[3].id, metadata.schema(meta).fields[3].type["element-id"] })
     meta = assert(metadata.evolve(meta, metadata.rename_column("b", "bb"), 2000))
     meta = assert(metadata.evolve(meta, metadata.change_type("a", function() return "long" end), 2000))
@@ -96,7 +97,8 @@ describe("manifest", function()
   end)
 
   it("reads back a manifest list", function()
-    local m = { path = "file:///m.avro", length = 10, sequence = 3, min_sequence = 2, snapshot_id = 7, added_files = 1, existing_files = 2, deleted_files = 3,
+    local m = { path = "file:///m.avro", length = 10, sequence = 3, min_sequence = 2, snapshot_id = 7, added_files = 1,
+      existing_files = 2, deleted_files = 3,
       added_rows = 4, existing_rows = 5, deleted_rows = 6, spec_id = 0, partitions = {} }
     local back = assert(manifest.read_list(manifest.write_list({ m }, { id = 7, sequence = 3 }, marker)))
     assert.are.same({ m }, back)

@@ -10,14 +10,18 @@ describe("types", function()
   it("reads Trino, Hive and engine notation alike", function()
     for text, expected in pairs {
       ["bigint"] = "bigint", ["INT"] = "integer", ["varchar(10)"] = "varchar", ["string"] = "varchar", ["double precision"] = "double",
-      ["decimal(12, 2)"] = "decimal(12,2)", ["timestamp(6)"] = "timestamp(6)", ["timestamp(3) with time zone"] = "timestamp(6) with time zone",
+      ["decimal(12, 2)"] = "decimal(12,2)", ["timestamp(6)"] = "timestamp(6)",
+        ["timestamp(3) with time zone"] = "timestamp(6) with time zone",
       ["array<string>"] = "array(varchar)", ["array(row(a bigint, b map(varchar, date)))"] = "array(row(a bigint, b map(varchar, date)))",
-      ["struct<a:int,b:array<double>>"] = "row(a integer, b array(double))", ["varbinary"] = "varbinary", ["uuid"] = "uuid", ["real"] = "real",
+      ["struct<a:int,b:array<double>>"] = "row(a integer, b array(double))", ["varbinary"] = "varbinary", ["uuid"] = "uuid",
+        ["real"] = "real",
     } do
       assert.are.equal(expected, types.to_trino(assert(types.parse(text, counter()))))
     end
-    for text, expected in pairs { ["INTEGER[][]"] = "array(array(integer))", ["HUGEINT"] = "bigint", ["TINYINT"] = "integer", ["DECIMAL(38,3)"] = "decimal(38,3)",
-      ['STRUCT(a INTEGER, "b c" VARCHAR)'] = 'row(a integer, "b c" varchar)', ["TIMESTAMP WITH TIME ZONE"] = "timestamp(6) with time zone", ["TIMESTAMP_NS"] = "timestamp(6)" } do
+    for text, expected in pairs { ["INTEGER[][]"] = "array(array(integer))", ["HUGEINT"] = "bigint", ["TINYINT"] = "integer",
+      ["DECIMAL(38,3)"] = "decimal(38,3)",
+      ['STRUCT(a INTEGER, "b c" VARCHAR)'] = 'row(a integer, "b c" varchar)',
+        ["TIMESTAMP WITH TIME ZONE"] = "timestamp(6) with time zone", ["TIMESTAMP_NS"] = "timestamp(6)" } do
       assert.are.equal(expected, types.to_trino(assert(types.from_engine(text, counter()))))
     end
   end)
@@ -53,9 +57,11 @@ describe("values", function()
       { "boolean", "1", "01" }, { "int", "-2", "feffffff" }, { "long", "9223372036854775807", "ffffffffffffff7f" },
       { "date", "1970-01-02", "01000000" }, { "date", "1969-12-31", "ffffffff" }, { "date", "2000-03-01", "092b0000" },
       { "timestamp", "1970-01-01 00:00:01.5", "60e3160000000000" }, { "timestamptz", "1970-01-01 02:00:00+02", "0000000000000000" },
-      { "time", "00:00:00.000001", "0100000000000000" }, { "decimal(9, 2)", "1.00", "64" }, { "decimal(9, 2)", "-1.28", "80" }, { "decimal(9, 2)", "1.28", "0080" },
+      { "time", "00:00:00.000001", "0100000000000000" }, { "decimal(9, 2)", "1.00", "64" }, { "decimal(9, 2)", "-1.28", "80" },
+        { "decimal(9, 2)", "1.28", "0080" },
       { "decimal(38, 0)", "99999999999999999999999999999999999999", "4b3b4ca85a86c47a098a223fffffffff" }, { "decimal(9, 2)", "0.00", "00" },
-      { "double", "1.5", "000000000000f83f" }, { "uuid", "00015e3b-c0ad-475c-9447-d9c301b9d1e3", "00015e3bc0ad475c9447d9c301b9d1e3" }, { "string", "abc", "616263" },
+      { "double", "1.5", "000000000000f83f" }, { "uuid", "00015e3b-c0ad-475c-9447-d9c301b9d1e3", "00015e3bc0ad475c9447d9c301b9d1e3" },
+        { "string", "abc", "616263" },
     } do
       assert.are.equal(case[3], hex(values.bound(case[1], case[2])), case[1] .. " " .. case[2])
     end
