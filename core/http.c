@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define OWNER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define OWNER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 #define NS_PER_MS INT64_C(1000000)
 #define QUEUE_HIGH (256u * 1024u)
 #define QUEUE_LOW (64u * 1024u)
@@ -38,7 +38,7 @@ struct sm_http_call {
 	struct sm_http_options options;
 	CURL *easy;
 	struct curl_slist *fields;
-	char *place; /* method and masked URL, for messages */
+	char *place;      /* method and masked URL, for messages */
 	char *secrets[2]; /* query and user info of the URL: never in a message */
 	bool has_type, has_body, uploads;
 	bool started, ended, head_done;
@@ -243,7 +243,8 @@ static void call_end(struct sm_http_call *call, CURLcode code)
 	call->ended = true;
 	call->head_done = call->head_done || code == CURLE_OK;
 	if (call->over) {
-		snprintf(text, sizeof text, "the answer is larger than %llu bytes", (unsigned long long)call->options.max_bytes);
+		snprintf(text, sizeof text, "the answer is larger than %llu bytes",
+		         (unsigned long long)call->options.max_bytes);
 		call_fail(call, SM_LIMIT, text);
 	} else if (code != CURLE_OK) {
 		call_fail(call, status_of(call, code), call->error[0] != '\0' ? call->error : curl_easy_strerror(code));
@@ -770,7 +771,8 @@ const char *sm_http_bytes(const struct sm_http_call *call, size_t *len)
 }
 
 void sm_http_each_header(const struct sm_http_call *call,
-                         void (*each)(void *arg, const char *name, size_t name_len, const char *value, size_t value_len),
+                         void (*each)(void *arg, const char *name, size_t name_len, const char *value,
+                                      size_t value_len),
                          void *arg)
 {
 	const char *line = call->head.data, *end = line != NULL ? line + call->head.len : NULL;

@@ -72,7 +72,8 @@ int sm_http_status(const struct sm_http_call *call);
 const char *sm_http_version_text(const struct sm_http_call *call); /* "1.1", "2" */
 /* Calls each(arg) for every header line of the answer, names as they came. */
 void sm_http_each_header(const struct sm_http_call *call,
-                         void (*each)(void *arg, const char *name, size_t name_len, const char *value, size_t value_len),
+                         void (*each)(void *arg, const char *name, size_t name_len, const char *value,
+                                      size_t value_len),
                          void *arg);
 /* The whole body, once ended. */
 const char *sm_http_bytes(const struct sm_http_call *call, size_t *len);
@@ -80,6 +81,7 @@ const char *sm_http_bytes(const struct sm_http_call *call, size_t *len);
  * Streamed body: up to max bytes at *data, valid until the loop turns. SM_OK with *len 0 is the end, SM_CONFLICT:
  * nothing yet; anything else is the failure of the exchange.
  */
-enum sm_status sm_http_read(struct sm_http_call *call, size_t max, const char **data, size_t *len, struct sm_error *err);
+enum sm_status sm_http_read(struct sm_http_call *call, size_t max, const char **data, size_t *len,
+                            struct sm_error *err);
 
 #endif

@@ -351,8 +351,9 @@ static enum sm_http_version version_option(lua_State *L)
 
 static void refuse_unknown_options(lua_State *L)
 {
-	static const char *const known[] = {"method",  "url",      "headers", "body", "timeout", "connect_timeout", "max_bytes",
-	                                    "stream",  "ca_file",  "insecure", "http", "max_redirects", NULL};
+	static const char *const known[] = {"method",    "url",    "headers", "body",     "timeout", "connect_timeout",
+	                                    "max_bytes", "stream", "ca_file", "insecure", "http",    "max_redirects",
+	                                    NULL};
 
 	for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
@@ -377,7 +378,7 @@ static void read_options(lua_State *L, struct sm_http_options *options)
 	options->stream = flag_option(L, "stream");
 	options->timeout_ms = (int64_t)ceil(number_option(L, "timeout", DEFAULT_TIMEOUT, 1e9) * 1000);
 	options->connect_timeout_ms =
-		(int64_t)ceil(number_option(L, "connect_timeout", DEFAULT_CONNECT_TIMEOUT, 1e9) * 1000);
+	    (int64_t)ceil(number_option(L, "connect_timeout", DEFAULT_CONNECT_TIMEOUT, 1e9) * 1000);
 	options->max_bytes = (uint64_t)number_option(L, "max_bytes", options->stream ? 0 : DEFAULT_MAX_BYTES, 1e15);
 	options->max_redirects = (unsigned)number_option(L, "max_redirects", 0, 50);
 	options->on_change = on_change;
@@ -545,7 +546,7 @@ int luaopen_sm_http_core(lua_State *L)
 {
 	static const luaL_Reg module[] = {{"request", l_request}, {"start", l_start}, {NULL, NULL}};
 	static const luaL_Reg methods[] = {
-		{"wait", l_wait}, {"write", l_write}, {"finish", l_finish}, {"close", l_exchange_gc}, {NULL, NULL}};
+	    {"wait", l_wait}, {"write", l_write}, {"finish", l_finish}, {"close", l_exchange_gc}, {NULL, NULL}};
 	static const luaL_Reg meta[] = {{"__gc", l_exchange_gc}, {"__close", l_exchange_gc}, {NULL, NULL}};
 
 	if (luaL_newmetatable(L, CLIENT_TYPE)) {

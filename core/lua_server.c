@@ -34,8 +34,8 @@ struct stopper {
 
 /* One server. Anchored in the registry while it runs. */
 struct listener {
-	struct sm_server *server; /* NULL: closed */
-	lua_State *L;             /* the main thread */
+	struct sm_server *server;                                      /* NULL: closed */
+	lua_State *L;                                                  /* the main thread */
 	int on_request, on_failure, serve, fail, meta, requests, self; /* registry references, 0: none */
 	double deadline, memory;
 	bool stream_bodies;
@@ -1026,9 +1026,19 @@ static void prepare_listener(lua_State *L, struct listener *listener)
 
 static void refuse_unknown_options(lua_State *L)
 {
-	static const char *const known[] = {"host", "port", "on_request", "on_failure", "max_header_bytes", "max_body_bytes",
-	                                    "header_timeout", "idle_timeout", "deadline", "memory", "max_connections",
-	                                    "stream_bodies", NULL};
+	static const char *const known[] = {"host",
+	                                    "port",
+	                                    "on_request",
+	                                    "on_failure",
+	                                    "max_header_bytes",
+	                                    "max_body_bytes",
+	                                    "header_timeout",
+	                                    "idle_timeout",
+	                                    "deadline",
+	                                    "memory",
+	                                    "max_connections",
+	                                    "stream_bodies",
+	                                    NULL};
 
 	for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OWNER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define OWNER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 #define NS_PER_MS 1000000
 #define NS_PER_S INT64_C(1000000000)
 #define LINGER_NS (2 * NS_PER_S)
@@ -204,7 +204,8 @@ static void conn_closed(struct sm_server *server, struct conn *conn)
 	free(conn);
 }
 
-static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
 {
 	struct sm_server *server = cls;
 
@@ -405,19 +406,18 @@ static struct MHD_Daemon *start_daemon(struct sm_server *server, int fd)
 #if MHD_VERSION >= 0x00097706
 	flags |= MHD_USE_NO_THREAD_SAFETY;
 #endif
-	return MHD_start_daemon(flags, 0, NULL, NULL, server_on_access, server, MHD_OPTION_LISTEN_SOCKET, fd,
-	                        MHD_OPTION_CONNECTION_LIMIT, server->config.max_connections,
-	                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-	                        MHD_OPTION_NOTIFY_COMPLETED, server_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-	                        on_connection, server, MHD_OPTION_URI_LOG_CALLBACK, server_on_target, server,
-	                        MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
-	                        MHD_OPTION_END);
+	return MHD_start_daemon(
+	    flags, 0, NULL, NULL, server_on_access, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+	    server->config.max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+	    MHD_OPTION_NOTIFY_COMPLETED, server_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+	    MHD_OPTION_URI_LOG_CALLBACK, server_on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
+	    MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 }
 
 static int64_t sweep_interval(const struct sm_server_config *config)
 {
 	int64_t shortest =
-		config->header_timeout_ns < config->idle_timeout_ns ? config->header_timeout_ns : config->idle_timeout_ns;
+	    config->header_timeout_ns < config->idle_timeout_ns ? config->header_timeout_ns : config->idle_timeout_ns;
 
 	if (shortest / 4 > NS_PER_S)
 		return NS_PER_S;

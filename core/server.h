@@ -67,8 +67,8 @@ struct sm_header {
 	size_t value_len;
 };
 const char *sm_request_method(const struct sm_request *request);
-const char *sm_request_path(const struct sm_request *request);  /* raw, undecoded */
-const char *sm_request_query(const struct sm_request *request); /* raw; NULL without "?" */
+const char *sm_request_path(const struct sm_request *request);    /* raw, undecoded */
+const char *sm_request_query(const struct sm_request *request);   /* raw; NULL without "?" */
 const char *sm_request_version(const struct sm_request *request); /* "1.1" */
 const char *sm_request_peer(const struct sm_request *request);    /* "127.0.0.1" */
 const struct sm_header *sm_request_headers(const struct sm_request *request, size_t *count);
@@ -82,7 +82,8 @@ void sm_request_drop(struct sm_request *request);
 
 /*
  * Streamed body: gives up to max bytes at *data (valid until the next call of the loop). SM_OK with *len 0 is the
- * end, SM_CONFLICT: nothing yet, on_data will be called; SM_CLOSED: the client left; SM_LIMIT: more than max_body_bytes.
+ * end, SM_CONFLICT: nothing yet, on_data will be called; SM_CLOSED: the client left; SM_LIMIT: more than
+ * max_body_bytes.
  */
 enum sm_status sm_request_read(struct sm_request *request, size_t max, const char **data, size_t *len);
 

@@ -52,7 +52,8 @@ enum sm_status sm_answer_bytes(struct sm_request *request, int status, const voi
 	len = allowed_len(status, len);
 	/* libmicrohttpd only reads the bytes; its interface has no const. */
 	return take_response(request, status,
-	                     MHD_create_response_from_buffer(len, len > 0 ? (void *)(uintptr_t)bytes : (void *)(uintptr_t) "",
+	                     MHD_create_response_from_buffer(len,
+	                                                     len > 0 ? (void *)(uintptr_t)bytes : (void *)(uintptr_t) "",
 	                                                     len > 0 ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT));
 }
 
@@ -63,9 +64,9 @@ enum sm_status sm_answer_borrow(struct sm_request *request, int status, const vo
 
 	if (status_is_valid(status) && !sm_answer_sent(request)) {
 		len = allowed_len(status, len);
-		result = take_response(request, status,
-		                       MHD_create_response_from_buffer_with_free_callback_cls(len, (void *)(uintptr_t)bytes,
-		                                                                              release, arg));
+		result = take_response(
+		    request, status,
+		    MHD_create_response_from_buffer_with_free_callback_cls(len, (void *)(uintptr_t)bytes, release, arg));
 	}
 	if (result != SM_OK)
 		release(arg);
@@ -107,7 +108,7 @@ enum sm_status sm_answer_file(struct sm_request *request, int status, const char
 	if (result != SM_OK)
 		goto fail;
 	result =
-		take_response(request, status, MHD_create_response_from_fd_at_offset64((uint64_t)length, fd, (uint64_t)offset));
+	    take_response(request, status, MHD_create_response_from_fd_at_offset64((uint64_t)length, fd, (uint64_t)offset));
 	if (result == SM_OK)
 		return SM_OK; /* the response closes fd */
 	sm_fail(err, result, "out of memory");
@@ -163,8 +164,8 @@ enum sm_status sm_answer_stream(struct sm_request *request, int status, struct s
 		return sm_fail(err, SM_INVALID, "%d is not the status of an answer", status);
 	if (status == 204 || status == 304)
 		return sm_answer_bytes(request, status, "", 0);
-	result = take_response(request, status,
-	                       MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, request, NULL));
+	result = take_response(
+	    request, status, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, request, NULL));
 	request->streamed = result == SM_OK;
 	return result;
 }

@@ -75,15 +75,15 @@ enum state {
 
 struct sm_request {
 	struct sm_server *server;
-	struct conn *conn;          /* NULL once the connection has moved on */
-	struct sm_request *spare;   /* list of reuse */
+	struct conn *conn;        /* NULL once the connection has moved on */
+	struct sm_request *spare; /* list of reuse */
 	size_t refs;
 	enum state state;
 	bool suspended;
-	bool started;    /* on_request was called, on_done is owed */
-	bool gone;       /* the client left */
+	bool started; /* on_request was called, on_done is owed */
+	bool gone;    /* the client left */
 	bool told_gone;
-	bool head_only;  /* HEAD */
+	bool head_only; /* HEAD */
 	bool body_ended;
 	bool body_waits; /* sm_request_read said wait */
 	bool body_over;  /* streamed body beyond the limit */

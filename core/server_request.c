@@ -324,7 +324,8 @@ static enum MHD_Result receive_header(struct sm_request *request, const char *me
 	request->head_only = strcmp(method, "HEAD") == 0;
 	MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, collect_header, &collect);
 	if (framing->too_many || header_bytes(mhd) > config->max_header_bytes)
-		return server_answer_refuse(request, 431, "HeadersTooLarge", "the request header is larger than this server accepts");
+		return server_answer_refuse(request, 431, "HeadersTooLarge",
+		                            "the request header is larger than this server accepts");
 	wrong = check_framing(request, framing);
 	if (wrong != NULL)
 		return server_answer_refuse(request, 400, "BadRequest", wrong);

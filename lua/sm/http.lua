@@ -13,7 +13,7 @@ local abort_on_error = {
 
 -- Sends what body() returns, chunk by chunk, until nil or until the server has heard enough.
 local function send_body(exchange, body)
-  local guard <close> = setmetatable({ exchange = exchange }, abort_on_error) -- luacheck: ignore 211
+  local _ <close> = setmetatable({ exchange = exchange }, abort_on_error)
   repeat
     local chunk = body()
     local open = chunk ~= nil and exchange:write(chunk)

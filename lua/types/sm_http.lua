@@ -1,4 +1,5 @@
 ---@meta sm.http
+-- luacheck: no max line length
 -- Requests to other servers: HTTP/1.1, HTTP/2 over TLS 1.2 or newer. The task that asks waits; cancelling it aborts the
 -- request. Connections are kept alive. Proxies come from the usual environment variables. Nothing is tried again.
 

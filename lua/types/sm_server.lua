@@ -1,4 +1,5 @@
 ---@meta sm.server
+-- luacheck: no max line length
 -- The local HTTP/1.1 server. Each request is a task; when the client leaves, its task is cancelled. Refusals of the
 -- host itself (400, 408, 413, 431, 501) are JSON: {"error":{"code","message"}}.
 

@@ -33,7 +33,7 @@ static void on_change(void *owner)
 static struct sm_http_options options_for(const char *url)
 {
 	struct sm_http_options options = {
-		.method = "GET", .url = url, .timeout_ms = 5000, .max_bytes = 1 << 20, .on_change = on_change};
+	    .method = "GET", .url = url, .timeout_ms = 5000, .max_bytes = 1 << 20, .on_change = on_change};
 
 	return options;
 }
@@ -63,8 +63,8 @@ static enum sm_status ask(const struct sm_http_options *options, char *text, siz
 	status = sm_http_result(call, err);
 	if (status == SM_OK) {
 		body = sm_http_bytes(call, &len);
-		snprintf(text, size, "%d %s %.*s", sm_http_status(call), sm_http_version_text(call), (int)(len < 200 ? len : 200),
-		         body);
+		snprintf(text, size, "%d %s %.*s", sm_http_status(call), sm_http_version_text(call),
+		         (int)(len < 200 ? len : 200), body);
 	}
 	sm_http_call_free(call);
 	return status;
@@ -154,7 +154,8 @@ static void make_certificate(void)
 	char command[512];
 
 	snprintf(command, sizeof command,
-	         "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem "
+	         "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out "
+	         "cert.pem "
 	         "-days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null && "
 	         "echo 'hello over tls' > page",
 	         folder);
@@ -164,7 +165,8 @@ static void make_certificate(void)
 static pid_t tls_server(unsigned port, const char *version)
 {
 	char text[16];
-	const char *argv[] = {"openssl", "s_server", "-accept", text, "-key", "key.pem", "-cert", "cert.pem", "-WWW", version, NULL};
+	const char *argv[] = {"openssl", "s_server", "-accept", text,    "-key", "key.pem",
+	                      "-cert",   "cert.pem", "-WWW",    version, NULL};
 
 	snprintf(text, sizeof text, "%u", port);
 	return run(argv);
@@ -195,7 +197,7 @@ static pid_t raw_server(unsigned *port, const char *answer)
 
 TEST(https_checks_the_certificate)
 {
-	char url[64], ca[96], text[512];
+	char url[64] = "", ca[96], text[512];
 	unsigned port = free_port();
 	struct sm_http_options options = options_for(url);
 	struct sm_error err;
@@ -217,7 +219,7 @@ TEST(https_checks_the_certificate)
 
 TEST(a_certificate_for_another_name_is_refused)
 {
-	char url[64], ca[96], text[512];
+	char url[64] = "", ca[96], text[512];
 	unsigned port = free_port();
 	struct sm_http_options options = options_for(url);
 	struct sm_error err;
@@ -233,7 +235,7 @@ TEST(a_certificate_for_another_name_is_refused)
 
 TEST(tls_below_1_2_is_refused)
 {
-	char url[64], text[512];
+	char url[64] = "", text[512];
 	unsigned port = free_port();
 	struct sm_http_options options = options_for(url);
 	struct sm_error err;
@@ -248,7 +250,7 @@ TEST(tls_below_1_2_is_refused)
 
 TEST(http_2_over_tls_and_in_clear)
 {
-	char port_text[16], url[64], ca[96], text[512];
+	char port_text[16], url[64] = "", ca[96], text[512];
 	unsigned port = free_port(), plain = free_port();
 	const char *tls_argv[] = {"nghttpd", "-d", folder, port_text, "key.pem", "cert.pem", NULL};
 	const char *plain_argv[] = {"nghttpd", "--no-tls", "-d", folder, port_text, NULL};
@@ -279,7 +281,7 @@ TEST(http_2_over_tls_and_in_clear)
 
 TEST(an_answer_cut_short_is_an_error)
 {
-	char url[64], text[512];
+	char url[64] = "", text[512];
 	unsigned port;
 	struct sm_http_options options = options_for(url);
 	struct sm_error err;
@@ -293,11 +295,12 @@ TEST(an_answer_cut_short_is_an_error)
 
 TEST(rubbish_is_an_error)
 {
-	static const char *const answers[] = {"this is not HTTP at all\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+	static const char *const answers[] = {"this is not HTTP at all\r\n\r\n",
+	                                      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 	                                      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"};
 
 	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
-		char url[64], text[512];
+		char url[64] = "", text[512];
 		unsigned port;
 		struct sm_http_options options = options_for(url);
 		struct sm_error err;
@@ -311,7 +314,7 @@ TEST(rubbish_is_an_error)
 
 TEST(a_header_without_end_meets_a_limit)
 {
-	char *answer = malloc(600000), url[64], text[512];
+	char *answer = malloc(600000), url[64] = "", text[512];
 	unsigned port;
 	struct sm_http_options options = options_for(url);
 	struct sm_error err;
@@ -330,7 +333,7 @@ TEST(a_header_without_end_meets_a_limit)
 
 TEST(informational_answers_and_trailers_are_passed_over)
 {
-	char url[64], text[512];
+	char url[64] = "", text[512];
 	unsigned port;
 	struct sm_http_options options = options_for(url);
 	struct sm_error err;
@@ -352,7 +355,7 @@ static void count_header(void *arg, const char *name, size_t name_len, const cha
 
 TEST(header_lines_come_as_they_are_without_blanks)
 {
-	char url[64], text[512] = "";
+	char url[64] = "", text[512] = "";
 	unsigned port;
 	struct sm_http_options options = options_for(url);
 	struct sm_http_call *call = NULL;
@@ -371,7 +374,7 @@ TEST(header_lines_come_as_they_are_without_blanks)
 
 TEST(freeing_aborts_what_runs)
 {
-	char url[64];
+	char url[64] = "";
 	unsigned port;
 	int fd = listener(&port); /* accepts nobody */
 	struct sm_http_options options = options_for(url);

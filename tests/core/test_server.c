@@ -336,14 +336,16 @@ TEST(request_smuggling_is_refused)
 	begin(false);
 	check_refused("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400",
 	              "BadRequest");
-	check_refused("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", "400", "BadRequest");
-	check_refused("POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\nContent-Length: 30\r\n\r\nGET /x HTTP/1.1\r\n\r\n", "400",
+	check_refused("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", "400",
 	              "BadRequest");
+	check_refused("POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\nContent-Length: 30\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+	              "400", "BadRequest");
 	check_status("POST / HTTP/1.1\r\n" HOST "Content-Length : 5\r\n\r\nhello", "400");
 	check_status("POST / HTTP/1.1\r\n" HOST "Content-Length: +5\r\n\r\nhello", "400");
 	check_status("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", "400");
-	check_refused("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", "400",
-	              "BadRequest");
+	check_refused("POST / HTTP/1.1\r\n" HOST
+	              "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+	              "400", "BadRequest");
 	finish();
 }
 
@@ -512,7 +514,7 @@ TEST(slow_reader_does_not_grow_memory)
 	for (int i = 0; i < 20; i++)
 		sm_loop_turn(loop, 5);
 	CHECK(written > 0 && written < 8u * 1024 * 1024); /* our queue and the kernel's, not the 64 MiB */
-	turn_until(&gones, 1); /* no progress for idle_timeout: cut */
+	turn_until(&gones, 1);                            /* no progress for idle_timeout: cut */
 	close(fd);
 	finish();
 }

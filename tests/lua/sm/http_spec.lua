@@ -1,4 +1,5 @@
 -- The client against our own server. TLS and HTTP/2: tests/core/test_http.c.
+-- luacheck: max line length 180
 local has_http, http = pcall(require, "sm.http")
 if not has_http then
   pending("sm.http needs the host: build/dev/sewing --busted")

@@ -1,4 +1,5 @@
 -- The server as Lua sees it, asked by our own client. Framing and limits on the wire: tests/core/test_server.c.
+-- luacheck: max line length 180
 local has_server, server_module = pcall(require, "sm.server")
 if not has_server then
   pending("sm.server needs the host: build/dev/sewing --busted")
@@ -269,7 +270,7 @@ describe("sm.server", function()
     it("cancels the handler that waits", function()
       local ended, started = {}, false
       serve { function()
-        local guard <close> = closing(ended)
+        local _ <close> = closing(ended)
         started = true
         task.sleep(60)
         return {}
@@ -286,7 +287,7 @@ describe("sm.server", function()
       serve { function(req)
         if req.path == "/next" then return { body = "next" } end
         return { body = function(write)
-          local guard <close> = closing(ended)
+          local _ <close> = closing(ended)
           while write(("x"):rep(10000)) do count = count + 1 end
         end }
       end }
@@ -299,7 +300,7 @@ describe("sm.server", function()
 
     it("is not told anything, and on_failure is not called", function()
       local failures, ended = 0, {}
-      serve { function() local guard <close> = closing(ended) task.sleep(60) end, on_failure = function() failures = failures + 1 return {} end }
+      serve { function() local _ <close> = closing(ended) task.sleep(60) end, on_failure = function() failures = failures + 1 return {} end }
       get("/", { timeout = 0.02 })
       eventually(function() return ended.yes end)
       task.sleep(0.01)
@@ -374,7 +375,7 @@ describe("sm.server", function()
 
     it("cancels what outlasts the drain, and is harmless twice", function()
       local ended = {}
-      serve { function() local guard <close> = setmetatable({}, { __close = function() ended.yes = true end }) task.sleep(60) end }
+      serve { function() local _ <close> = setmetatable({}, { __close = function() ended.yes = true end }) task.sleep(60) end }
       local asking = task.spawn(http.request, { url = running.url .. "/" })
       task.sleep(0.02)
       running.stop(0.01)
