@@ -2,6 +2,7 @@
 -- an edit shows with the next request. A file that does not load keeps its last good version answering and is reported.
 local errors = require "lib.errors"
 local files = require "sm.files"
+local task = require "sm.task"
 local time = require "sm.time"
 
 local M = {}
@@ -107,22 +108,38 @@ function M.new(options)
     return nil, errors.new("ServiceUnavailable", ("use case '%s' does not load: %s"):format(name, tostring(entry.problem)))
   end
 
+  local first_time = task.mutex() -- who comes while a file is read for the first time waits for it
+
+  local function read_first(name)
+    if loaded[name] then return answer(loaded[name], name) end
+    if not name:find("^[a-z_][a-z0-9_]*$") then return nil, errors.new("NotFound", ("there is no use case '%s'"):format(name)) end
+    if options.reload then look_at_domain(time.monotonic()) end
+    local path = options.folder .. "/" .. name .. ".lua"
+    local stamp, message, code = stamp_of(path)
+    if not stamp then
+      if code == "not_found" then return nil, errors.new("NotFound", ("there is no use case '%s'"):format(name)) end
+      return nil, errors.from(message, code, path)
+    end
+    local entry = { path = path, looked = time.monotonic() }
+    read(entry, name, stamp)
+    loaded[name] = entry
+    return answer(entry, name)
+  end
+
+  local function look_again(entry, name, now)
+    entry.looked = now
+    look_at_domain(now)
+    local stamp = stamp_of(entry.path)
+    if stamp and stamp ~= entry.stamp then read(entry, name, stamp) end
+    return answer(entry, name)
+  end
+
   local function find(name)
     local entry = loaded[name]
     local now = time.monotonic()
     if entry and (not options.reload or now - entry.looked < LOOK_PAUSE_SECONDS) then return answer(entry, name) end
-    if not name:find("^[a-z_][a-z0-9_]*$") then return nil, errors.new("NotFound", ("there is no use case '%s'"):format(name)) end
-    if options.reload then look_at_domain(now) end
-    local path = options.folder .. "/" .. name .. ".lua"
-    local stamp, message, code = stamp_of(path)
-    if not stamp and not entry then
-      if code == "not_found" then return nil, errors.new("NotFound", ("there is no use case '%s'"):format(name)) end
-      return nil, errors.from(message, code, path)
-    end
-    entry = entry or { path = path }
-    entry.looked, loaded[name] = now, entry
-    if stamp and stamp ~= entry.stamp then read(entry, name, stamp) end
-    return answer(entry, name)
+    if entry then return look_again(entry, name, now) end
+    return first_time:with(read_first, name)
   end
 
   local function names()

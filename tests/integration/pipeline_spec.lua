@@ -87,7 +87,7 @@ describe("the pipeline", function()
     }, house.rows("SELECT * FROM gold.dim_resident ORDER BY resident_id"))
     assert.same({ "relationships(silver.src_sqlserver__dbo_visit.resident_id): 1 failing" }, house_fixture.step(job, "test_silver_visit").warnings)
     assert.same({ "3 rows could not be read and are in quarantine" }, house_fixture.step(job, "quarantine_visit").warnings)
-    assert.equal(18, house_fixture.step(job, "load").rows)
+    assert.equal(17, house_fixture.step(job, "load").rows)
     assert.equal(4, house_fixture.step(job, "stage_resident").rows)
     assert.equal(4, house_fixture.step(job, "refresh_fact_visit").rows)
   end)
@@ -96,7 +96,6 @@ describe("the pipeline", function()
     succeed("2025-01-06", DAY_1)
     succeed("2025-01-06", DAY_1)
     assert.same({ "NULL|No|resident_id is missing|2025-01-06", "2|Bob|dob is not a readable date|2025-01-06", "x7|Bad|resident_id is not a readable integer|2025-01-06" },
-      house.rows("SELECT resident_id, first_name, reject_reason, run FROM quarantine.dbo_resident ORDER BY reject_reason DESC, 1 DESC") and
       house.rows("SELECT resident_id, first_name, reject_reason, run FROM quarantine.dbo_resident ORDER BY CASE first_name WHEN 'No' THEN 1 WHEN 'Bob' THEN 2 ELSE 3 END"))
     assert.same({ "11|12,50|charge_cents is not a readable integer", "13|100|visit_ts is not a readable timestamp",
       " |oops|visit_id is missing; charge_cents is not a readable integer" },
@@ -136,7 +135,7 @@ describe("the pipeline", function()
     succeed("2025-01-06", DAY_1)
     local job = succeed("2025-01-07", DAY_1)
     for _, name in ipairs { "merge_resident", "merge_visit", "soft_delete_resident", "soft_delete_visit", "refresh_fact_visit", "refresh_dim_resident" } do
-      assert.equal(name == "merge_resident" and 1 or 0, house_fixture.step(job, name).rows, name) -- resident 5 has no time stamp
+      assert.equal(0, house_fixture.step(job, name).rows, name)
     end
   end)
 
@@ -207,7 +206,8 @@ describe("the pipeline", function()
     assert.equal("CANCELLED", job.state)
     house.settle()
     assert(house.call("retry_run", { jobId = job.id }))
-    assert.equal("SUCCEEDED", house.ended(job.id).state)
+    job = house.ended(job.id)
+    assert.equal("SUCCEEDED", job.state, job.error and job.error.message)
   end)
 
   it("lists the files of the layers with addresses that open", function()

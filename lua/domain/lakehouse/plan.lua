@@ -199,7 +199,7 @@ local function merge(s)
   local parts = split(s)
   return { { template = "merge", database = "silver", counts = true, values = {
     silver = silver_of(s), staging = staging_of(s), keys = only(parts.keys, "name"), newer = list_of { s.newer_by },
-    compared = s.newer_by and {} or only(parts.fields, "name"), fields = only(parts.fields, "name"),
+    fields = only(parts.fields, "name"),
     columns = only(s.columns, "name") } } }
 end
 
