@@ -130,12 +130,16 @@ local function open(self)
   return db
 end
 
--- Statements that come together open it once.
+-- Statements that come together open it once, in a task of its own: whoever came first may be cancelled meanwhile, and
+-- an engine that nobody holds could not be opened again in this process.
 local function open_once(self)
   if self.db then return true end
-  local db, err = open(self)
-  self.db = db
-  return db ~= nil, err
+  self.opener = self.opener or task.spawn(function()
+    local db, err = open(self)
+    self.db, self.opener = db, nil
+    return db ~= nil, err
+  end)
+  return self.opener:join()
 end
 
 -- A connection for one statement or one piece of work; temporary tables end with it.
