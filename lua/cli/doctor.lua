@@ -76,7 +76,8 @@ end
 local function run_check(name, settings, files, console)
   local good, result = pcall(checks[name], settings, files, console)
   if good then return result end
-  return fail(name, type(result) == "table" and tostring(result.message) or tostring(result))
+  local message = type(result) == "table" and tostring(result.message) or tostring(result)
+  return fail(name, message:match("^[^\n]*"))
 end
 
 ---@param console table

@@ -57,7 +57,7 @@ local function call(console, session, settings, name, event)
     local text
     text, err = answer.encode(result, use_case.output)
     if not text then return nil, err end
-    console.out(text .. "\n")
+    console.out(text)
   end
   return exit_codes.OK
 end

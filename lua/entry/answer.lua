@@ -72,7 +72,7 @@ end
 function M.encode(result, shape)
   local body, message = json.encode(convert(result, shape), SORTED)
   if not body then return nil, errors.new("InternalError", "the answer cannot be written as JSON: " .. tostring(message)) end
-  return body
+  return body .. "\n" -- a shell's prompt starts on a line of its own
 end
 
 local function envelope(err, request_id)
@@ -101,6 +101,7 @@ function M.of_error(err, request_id)
   if not body then
     body = json.encode { error = { code = err.code, message = "the details of this error cannot be shown", requestId = request_id } }
   end
+  body = body .. "\n"
   local headers
   local wait = err.details and err.details.retry_after_seconds
   if wait then
