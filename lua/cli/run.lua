@@ -56,7 +56,7 @@ function M.run(console, parsed)
   if outcome then return exit_of(outcome.result, outcome.err) end
   if errors.is(failure) then return nil, failure end
   console.err("sewing: " .. told(failure) .. "\n")
-  if type(failure) == "table" and failure.limit == "deadline" then return exit_codes.TIMEOUT end
+  if type(failure) == "table" and failure.limit == "time" then return exit_codes.TIMEOUT end
   return exit_codes.FAILED
 end
 

@@ -77,6 +77,7 @@ local function start(console, settings)
     api = api, new_id = local_entry.request_ids(("%08x"):format(math.random(0, 0xffffffff))), now = time.monotonic,
     public_url = settings.public_url, fallback_url = function() return state.url end, access_log = settings.access_log,
       context = task.context,
+    later = task.spawn,
   }
   state.server, err = listen(settings, on_request, on_failure)
   if not state.server then return nil, err, state end

@@ -11,6 +11,7 @@ local M = {}
 
 local function failure_of(err)
   if errors.is(err) then return err end
+  if type(err) == "table" and err.limit == "time" then return errors.new("Timeout", "not ready after " .. tostring(err.value)) end
   local message = type(err) == "table" and (err.traceback or err.message) or tostring(err)
   return errors.new("InternalError", tostring(message))
 end

@@ -220,7 +220,7 @@ function Api:handle(request)
   return run_use_case(self, request, route, node, params, caller)
 end
 
-local LIMITS <const> = { deadline = "Timeout", time = "Timeout" }
+local LIMITS <const> = { time = "Timeout" }
 
 -- What a raised error means to the caller. Limits of the host have their code, all else is InternalError.
 local function verdict(err, request_id)

@@ -66,10 +66,9 @@ function M.answer(request, headers, result)
     headers["Content-Range"] = "bytes */" .. size
     return nil, errors.new("RangeNotSatisfiable", ("the file has %d bytes"):format(size))
   end
-  if not first then return { status = 200, headers = headers, body = { file = result.file, offset = 0, length = size },
-    streamed = true } end
+  if not first then return { status = 200, headers = headers, body = { file = result.file, offset = 0, length = size } } end
   headers["Content-Range"] = ("bytes %d-%d/%d"):format(first, last, size)
-  return { status = 206, headers = headers, body = { file = result.file, offset = first, length = last - first + 1 }, streamed = true }
+  return { status = 206, headers = headers, body = { file = result.file, offset = first, length = last - first + 1 } }
 end
 
 return M

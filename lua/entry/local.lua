@@ -63,6 +63,17 @@ local function logged(request, answer, started, now)
   end
 end
 
+local CLIENT_LEFT <const> = 499 -- the customary number in logs for "nobody was there any more to answer"
+
+-- A request that was cancelled because its client left gets its line in the log too. What raised is logged by on_failure,
+-- which is called right after this: so look again a turn later.
+local function log_when_gone(options, request, started)
+  options.later(function()
+    if request.failed then return end
+    log.access(request.method, request.path, CLIENT_LEFT, options.now() - started, 0, request.request_id)
+  end)
+end
+
 local UPPER <const> = { GET = "GET", POST = "POST", DELETE = "DELETE", HEAD = "HEAD", OPTIONS = "OPTIONS", PUT = "PUT", PATCH = "PATCH" }
 
 ---@class LocalOptions
@@ -73,7 +84,7 @@ local UPPER <const> = { GET = "GET", POST = "POST", DELETE = "DELETE", HEAD = "H
 ---@field fallback_url fun(): string  used without a Host header
 ---@field access_log boolean
 ---@field context (fun(): table?)?    log context of the running task
----@field before (fun())?             called first in every request (reload of changed files)
+---@field later (fun(fn: function))?   runs fn after this turn; without it nothing is logged for clients that leave
 
 -- The two functions sm.server.listen wants.
 ---@param options LocalOptions
@@ -81,7 +92,11 @@ local UPPER <const> = { GET = "GET", POST = "POST", DELETE = "DELETE", HEAD = "H
 ---@return fun(req: table, err: any): table on_failure
 function M.new(options)
   local api, now, new_id = options.api, options.now, options.new_id
-  local base_url, access_log, context, before = base_urls(options), options.access_log, options.context, options.before
+  local base_url, access_log, context = base_urls(options), options.access_log, options.context
+
+  local Guard = { __close = function(request)
+    if not request.answered and options.later then log_when_gone(options, request, request.started) end
+  end }
 
   local function normalised(req)
     local headers = req.headers
@@ -98,15 +113,19 @@ function M.new(options)
 
   local function on_request(req)
     local started = now()
-    if before then before() end
     local request = normalised(req)
-    local answer = api:handle(request)
-    if access_log then logged(request, answer, started, now) end
+    if not access_log then return api:handle(request) end
+    request.started = started
+    local guarded <close> = setmetatable(request, Guard)
+    local answer = api:handle(guarded)
+    request.answered = true
+    logged(request, answer, started, now)
     return answer
   end
 
   local function on_failure(req, err)
     local request = req.normalised or normalised(req)
+    request.failed = true
     local answer = api:failure(request, err)
     if access_log then log.access(request.method, request.path, answer.status, 0, #answer.body, request.request_id) end
     return answer

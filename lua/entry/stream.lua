@@ -5,6 +5,7 @@ local answer = require "entry.answer"
 local M = {}
 
 local KEEP_ALIVE_SECONDS <const> = 15
+local NO_DEADLINE <const> = 0 -- what is written as it comes may take longer than other answers
 local RETRY <const> = "retry: 2000\n\n"
 
 -- One event as text. Data that is not text is written as JSON; a text of several lines becomes several data lines.
@@ -39,7 +40,7 @@ function M.events(headers, result)
   headers["Content-Type"] = "text/event-stream"
   headers["Cache-Control"] = "no-store"
   headers["X-Accel-Buffering"] = "no"
-  return { status = 200, headers = headers, streamed = true, deadline = 0, body = function(write) write_events(result.events, write) end }
+  return { status = 200, headers = headers, deadline = 0, body = function(write) write_events(result.events, write) end }
 end
 
 -- A header value for a file name: quoted text without quotes and controls, and the exact name in UTF-8 beside it.
@@ -70,7 +71,7 @@ function M.download(headers, result)
   headers["Cache-Control"] = "no-store"
   local first, err = result.stream()
   if not first and err then error(err, 0) end
-  return { status = 200, headers = headers, streamed = true, deadline = 0, body = function(write) write_chunks(first, result.stream, write) end }
+  return { status = 200, headers = headers, deadline = 0, body = function(write) write_chunks(first, result.stream, write) end }
 end
 
 return M

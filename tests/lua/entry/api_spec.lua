@@ -189,7 +189,7 @@ describe("entry.api", function()
       expect_error(503, "ServiceUnavailable", send("GET", "/broken"))
       assert.are.equal(200, send("GET", "/health").status)
     end)
-    for limit, case in pairs { deadline = { 504, "Timeout" }, memory = { 503, "LimitExceeded" }, depth = { 503, "LimitExceeded" } } do
+    for limit, case in pairs { time = { 504, "Timeout" }, memory = { 503, "LimitExceeded" }, depth = { 503, "LimitExceeded" } } do
       it("of the host's " .. limit .. " limit have a code", function()
         local answer = an_api:failure({ method = "GET", path = "/fault", headers = {}, request_id = "r-1" },
           { message = "stopped", limit = limit, value = 7, source = "usecases/x.lua", line = 3 })
