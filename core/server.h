@@ -100,7 +100,7 @@ enum sm_status sm_answer_file(struct sm_request *request, int status, const char
                               struct sm_error *err);
 /* The body comes by sm_answer_write and ends with sm_answer_end. */
 enum sm_status sm_answer_stream(struct sm_request *request, int status, struct sm_error *err);
-/* Lengths, transfer coding and keep-alive are the host's: such headers are dropped silently. */
+/* Lengths, transfer coding and keep-alive are the host's: such headers are dropped silently. 8 KiB in all. */
 enum sm_status sm_answer_header(struct sm_request *request, const char *name, size_t name_len, const char *value,
                                 size_t value_len, struct sm_error *err);
 void sm_answer_send(struct sm_request *request);

@@ -31,6 +31,7 @@ static enum sm_status take_response(struct sm_request *request, int status, stru
 	server_answer_reset(request);
 	request->response = response;
 	request->status = (unsigned)status;
+	request->header_bytes = 0;
 	return SM_OK;
 }
 
@@ -233,6 +234,9 @@ enum sm_status sm_answer_header(struct sm_request *request, const char *name, si
 		return sm_fail(err, SM_INVALID, "the value of header %.64s has a control character", name);
 	if (is_ours(name) || value_len == 0)
 		return SM_OK;
+	request->header_bytes += name_len + value_len + 4;
+	if (request->header_bytes > SERVER_ANSWER_HEADER_MAX)
+		return sm_fail(err, SM_INVALID, "the headers of the answer are larger than %u bytes", SERVER_ANSWER_HEADER_MAX);
 	if (MHD_add_response_header(request->response, name, value) != MHD_YES)
 		return sm_fail(err, SM_INVALID, "header %.64s cannot be sent", name);
 	return SM_OK;

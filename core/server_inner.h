@@ -9,6 +9,8 @@
 #include <microhttpd.h>
 
 #define SERVER_MAX_HEADERS 128
+#define SERVER_ANSWER_HEADER_MAX                                                                                       \
+	(8u * 1024u) /* bytes; fits the connection's memory beside the largest request header */
 #define SERVER_INLINE_TARGET 512
 #define SERVER_QUEUE_HIGH (256u * 1024u) /* bytes of an answer or a streamed body waiting in memory */
 #define SERVER_QUEUE_LOW (64u * 1024u)
@@ -101,6 +103,7 @@ struct sm_request {
 	/* the answer */
 	struct MHD_Response *response;
 	unsigned status;
+	size_t header_bytes;
 	bool streamed;
 	bool stream_ended, stream_ok, stream_waits;
 	struct sm_buf queue;

@@ -667,9 +667,11 @@ TEST(freeing_with_a_suspended_request_is_clean)
 
 TEST(answers_that_must_not_go_on_the_wire_are_refused)
 {
+	static char large[8193];
 	struct sm_error err;
 	int fd;
 
+	memset(large, 'a', sizeof large - 1);
 	begin(false);
 	fd = client();
 	push_text(fd, "GET /hang HTTP/1.1\r\n" HOST "\r\n");
@@ -681,6 +683,8 @@ TEST(answers_that_must_not_go_on_the_wire_are_refused)
 	CHECK(sm_answer_header(hanging, "X Y", 3, "a", 1, &err) == SM_INVALID);
 	CHECK(sm_answer_header(hanging, "X\r\nY", 4, "a", 1, &err) == SM_INVALID);
 	CHECK(sm_answer_header(hanging, "X", 1, "a\0b", 3, &err) == SM_INVALID);
+	CHECK(sm_answer_header(hanging, "X", 1, large, sizeof large - 1, &err) == SM_INVALID);
+	CHECK(sm_answer_bytes(hanging, 200, "x", 1) == SM_OK);
 	CHECK(sm_answer_header(hanging, "Content-Length", 14, "77", 2, &err) == SM_OK);
 	CHECK(sm_answer_file(hanging, 200, "/nowhere/at/all", 0, -1, &err) == SM_NOTFOUND);
 	CHECK(sm_answer_file(hanging, 200, "/", 0, -1, &err) == SM_INVALID);
