@@ -90,8 +90,9 @@ for _, source in ipairs(pipeline.sources) do
   local folder = ("%s/%s/run=%s"):format(bronze_dir, source.bronze, run)
   local names = {}
   for i, column in ipairs(source.columns) do names[i] = named(column.name) end
-  emit(("COPY (SELECT %s FROM read_csv('%s/%s.csv', header = true, all_varchar = true)) TO '%s' (FORMAT parquet, COMPRESSION snappy, PER_THREAD_OUTPUT true)")
-    :format(table.concat(names, ", "), source_dir, source.bronze, folder))
+  local rows = ("SELECT %s FROM read_csv('%s/%s.csv', header = true, all_varchar = true)")
+    :format(table.concat(names, ", "), source_dir, source.bronze)
+  emit(("COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION snappy, PER_THREAD_OUTPUT true)"):format(rows, folder))
   local columns = table.move(plan.bronze_columns(source), 1, #source.columns, 1, {})
   columns[#columns + 1] = { name = "run", type = "date" }
   catalog["bronze." .. source.bronze] = { columns = columns,
@@ -104,7 +105,8 @@ for _, step in ipairs(plan.steps(pipeline)) do
       local values = {}
       for key, value in pairs(statement.values) do values[key] = value end
       if statement.select then
-        values.select = assert(guard.select(assert(files.render(statement.select.template, statement.select.values, { offered = true }))))
+        local select = assert(files.render(statement.select.template, statement.select.values, { offered = true }))
+        values.select = assert(guard.select(select))
       end
       emit(translated(assert(files.render(statement.template, values)), statement.database))
     end
