@@ -42,6 +42,8 @@ void sm_open_libs(lua_State *L)
 	forget(L, "io", io_names);
 	sm_open_protect(L);
 	sm_open_coroutine(L);
+	sm_open_string(L);
+	sm_open_table(L);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	luaL_setfuncs(L, modules, 0);
 	lua_pop(L, 1);

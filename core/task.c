@@ -189,6 +189,12 @@ bool sm_is_kill_mark(lua_State *L, int index)
 	return lua_touserdata(L, index) == (const void *)&kill_mark;
 }
 
+bool sm_task_must_stop(lua_State *L)
+{
+	struct sm_task *task = sm_host_of(L)->current;
+	return task != NULL && task->kill != SM_KILL_NONE && (!task->raised || task->hard);
+}
+
 bool sm_task_passes(lua_State *L, lua_State *where)
 {
 	struct sm_task *task = sm_host_of(L)->current;

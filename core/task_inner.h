@@ -68,6 +68,8 @@ void sm_tasks_free(struct sm_host *host);
 void sm_task_strike(struct sm_host *host);
 /* Raises the kill of the running task in L. */
 int sm_task_raise(lua_State *L);
+/* True when the running task was killed and a long C loop should call sm_task_raise. Reads two flags. */
+bool sm_task_must_stop(lua_State *L);
 /* True when the error value on top of L is a kill on its way, or a kill has been ordered and this error came first. */
 bool sm_task_passes(lua_State *L, lua_State *where);
 bool sm_is_kill_mark(lua_State *L, int index);
@@ -84,6 +86,9 @@ void sm_push_host_wait(lua_State *L);
 /* lua_protect.c: pcall, xpcall, load and its kin. lua_coroutine.c: the coroutine library. */
 void sm_open_protect(lua_State *L);
 void sm_open_coroutine(lua_State *L);
+/* lua_string.c, lua_table.c: the functions of these libraries that loop in C. */
+void sm_open_string(lua_State *L);
+void sm_open_table(lua_State *L);
 
 /* signals.c */
 void sm_signals_off(struct sm_host *host);
