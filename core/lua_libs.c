@@ -18,6 +18,7 @@ static const luaL_Reg modules[] = {
 	{"sm.json", luaopen_sm_json},
 	{"sm.crypto", luaopen_sm_crypto},
 	{"sm.time", luaopen_sm_time},
+	{"sm.libs", luaopen_sm_libs},
 	{"cjson", luaopen_cjson},
 	{"cjson.safe", luaopen_cjson_safe},
 	{NULL, NULL},

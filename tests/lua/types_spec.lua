@@ -29,7 +29,7 @@ local function declared(text)
   local names, before = {}, ""
   for line in text:gmatch "([^\n]*)\n" do
     local kind, name = line:match "^function [%w_]+([.:])([%w_]+)%("
-    if not name then kind, name = ".", line:match "^[%w_]+%.([%w_]+) = " end
+    if not name then kind, name = ".", line:match "^[%w_]+%.([%w_]+) = " or line:match '^[%w_]+%["([^"]+)"%] = ' end
     if name then names[kind .. name] = before:find "^%-%-%-" ~= nil end
     before = line
   end
