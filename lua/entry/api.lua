@@ -50,10 +50,15 @@ function M.new(options)
   return setmetatable(self, Api)
 end
 
+-- One constructor of all headers that an answer may start with: made at its full size, which a loop would not be.
 local function with_headers(base, request_id, content_type)
-  local headers = { ["Content-Type"] = content_type, ["X-Request-Id"] = request_id, ["X-Content-Type-Options"] = "nosniff" }
-  for name, value in pairs(base) do headers[name] = value end
-  return headers
+  return {
+    ["Content-Type"] = content_type, ["X-Request-Id"] = request_id, ["X-Content-Type-Options"] = "nosniff",
+    ["Access-Control-Allow-Origin"] = base["Access-Control-Allow-Origin"], ["Vary"] = base["Vary"],
+    ["Access-Control-Allow-Headers"] = base["Access-Control-Allow-Headers"],
+    ["Access-Control-Allow-Methods"] = base["Access-Control-Allow-Methods"],
+    ["Access-Control-Expose-Headers"] = base["Access-Control-Expose-Headers"],
+  }
 end
 
 local function cors_of(self, request, route, node)
@@ -115,6 +120,7 @@ local function caller_of(self, request, route)
   return self.authenticate(request)
 end
 
+-- What is worked out once for a use case on a route: where its input comes from, and its ports.
 local function plan_of(self, route, use_case)
   local plans = self.plans[use_case]
   if not plans then
@@ -124,6 +130,7 @@ local function plan_of(self, route, use_case)
   local plan = plans[route]
   if not plan then
     plan = input.plan(route, use_case.input or require "lib.shape".empty)
+    plan.ports = self.ports_of(use_case)
     plans[route] = plan
   end
   return plan
@@ -192,11 +199,12 @@ end
 local function run_use_case(self, request, route, node, params, caller)
   local use_case, load_error = self.use_case(route.use_case)
   if not use_case then return self:refuse(request, load_error, route, node) end
-  local clean, err = input.gather(plan_of(self, route, use_case), route, request, params, self.max_body_bytes)
+  local plan = plan_of(self, route, use_case)
+  local clean, err = input.gather(plan, route, request, params, self.max_body_bytes)
   if not clean then return self:refuse(request, err, route, node) end
   local ctx = { request_id = request.request_id, caller = caller, base_url = request.base_url, settings = self.settings,
     version = self.version }
-  local result, outcome = use_case.run(self.ports_of(use_case), clean, ctx)
+  local result, outcome = use_case.run(plan.ports, clean, ctx)
   return finish(self, request, route, node, result, outcome, use_case.output)
 end
 

@@ -98,13 +98,13 @@ function M.new(options)
     if not request.answered and options.later then log_when_gone(options, request, request.started) end
   end }
 
-  local function normalised(req)
+  local function normalised(req, started)
     local headers = req.headers
     local id = headers["x-request-id"]
     if not id or not usable(id) then id = new_id() end
     local method = req.method
     local request = { method = UPPER[method] or method:upper(), path = req.path, query = req.query, headers = headers, body = req.body,
-      request_id = id, base_url = base_url(headers.host) }
+      request_id = id, base_url = base_url(headers.host), started = started, answered = false }
     req.normalised = request
     local shared = context and context()
     if shared then shared.request_id = id end
@@ -113,9 +113,8 @@ function M.new(options)
 
   local function on_request(req)
     local started = now()
-    local request = normalised(req)
+    local request = normalised(req, started)
     if not access_log then return api:handle(request) end
-    request.started = started
     local guarded <close> = setmetatable(request, Guard)
     local answer = api:handle(guarded)
     request.answered = true

@@ -40,7 +40,7 @@ function M.events(headers, result)
   headers["Content-Type"] = "text/event-stream"
   headers["Cache-Control"] = "no-store"
   headers["X-Accel-Buffering"] = "no"
-  return { status = 200, headers = headers, deadline = 0, body = function(write) write_events(result.events, write) end }
+  return { status = 200, headers = headers, deadline = NO_DEADLINE, body = function(write) write_events(result.events, write) end }
 end
 
 -- A header value for a file name: quoted text without quotes and controls, and the exact name in UTF-8 beside it.
@@ -71,7 +71,7 @@ function M.download(headers, result)
   headers["Cache-Control"] = "no-store"
   local first, err = result.stream()
   if not first and err then error(err, 0) end
-  return { status = 200, headers = headers, deadline = 0, body = function(write) write_chunks(first, result.stream, write) end }
+  return { status = 200, headers = headers, deadline = NO_DEADLINE, body = function(write) write_chunks(first, result.stream, write) end }
 end
 
 return M
