@@ -144,12 +144,17 @@ local function list_of(all) -- of names
   return list
 end
 
+--- The name under which a statement carries a column as it came, beside its value.
+---@param name string
+---@return string
+function M.raw_name(name) return "raw__" .. name:sub(1, 120) end
+
 -- Key columns with type and messages; other columns split by how their text is read.
 local function split(source)
   local is_key, texts, times, typed, keys, fields = {}, {}, {}, {}, {}, {}
   for _, name in ipairs(source.key) do is_key[name] = true end
   for _, column in ipairs(source.columns) do
-    local entry = { name = column.name, type = column.type, missing = column.name .. " is missing",
+    local entry = { name = column.name, type = column.type, raw = M.raw_name(column.name), missing = column.name .. " is missing",
       unreadable = ("%s is not a readable %s"):format(column.name, column.type:match("^%a+")) }
     local group = is_text(column) and texts or TIMES[column.type] and times or typed
     group[#group + 1] = entry
@@ -178,18 +183,19 @@ local function stage(s, run)
   return {
     { template = "clear_table", database = "staging", values = { table = staging_of(s) } },
     { template = "stage", database = "staging", counts = true, values = {
-      staging = staging_of(s), bronze = bronze_of(s), run = run, keys = only(parts.keys, "name"),
-      newer = list_of { s.newer_by }, texts = only(parts.texts, "name"), times = only(parts.times, "name", "type"),
-      typed = only(parts.typed, "name", "type") } },
+      staging = staging_of(s), bronze = bronze_of(s), run = run, columns = only(s.columns, "name"), keys = only(parts.keys, "name"),
+      newer = list_of { s.newer_by }, texts = only(parts.texts, "name"), times = only(parts.times, "name", "type", "raw"),
+      typed = only(parts.typed, "name", "type", "raw") } },
   }
 end
 
 local function quarantine(s, run)
-  local parts = split(s)
+  local parts, columns = split(s), {}
+  for i, column in ipairs(s.columns) do columns[i] = { name = column.name, raw = M.raw_name(column.name) } end
   return {
     { template = "quarantine_clear", database = "quarantine", values = { quarantine = quarantine_of(s), run = run } },
     { template = "quarantine", database = "quarantine", counts = true, values = {
-      quarantine = quarantine_of(s), bronze = bronze_of(s), run = run, columns = only(s.columns, "name"),
+      quarantine = quarantine_of(s), bronze = bronze_of(s), run = run, columns = columns,
       keys = only(parts.keys, "name", "missing"), times = only(parts.times, "name", "type", "unreadable"),
       typed = only(parts.typed, "name", "type", "unreadable") } },
   }

@@ -1,37 +1,45 @@
 -- Fills staging from the bronze partition of a run: values trimmed and cast, unreadable rows left out (quarantine.sql
 -- keeps those), of several rows per key the latest; ties are decided by the other columns, so the answer is always the same.
+-- Each value is read once; unreadable rows lose inside the ranking, so that no filter has to read it again.
 -- @param staging qualified_name
 -- @param bronze qualified_name
 -- @param run date
+-- @param columns list(name identifier)
 -- @param keys list(name identifier)
 -- @param newer list(name identifier)
 -- @param texts list(name identifier)
--- @param times list(name identifier, type sql_type)
--- @param typed list(name identifier, type sql_type)
-INSERT INTO {staging} ({each texts}{texts.name}, {end}{each times}{times.name}, {end}{each typed}{typed.name}, {end}dms_received_ts)
-WITH readable AS (
-  SELECT
-    {each texts}TRIM(CAST(b.{texts.name} AS varchar)) AS {texts.name},
-    {end}{each times}TRY_CAST(REPLACE(NULLIF(TRIM(CAST(b.{times.name} AS varchar)), ''), 'T', ' ') AS {times.type}) AS {times.name},
-    {end}{each typed}TRY_CAST(NULLIF(TRIM(CAST(b.{typed.name} AS varchar)), '') AS {typed.type}) AS {typed.name},
-    {end}FALSE
-    {each keys}OR NULLIF(TRIM(CAST(b.{keys.name} AS varchar)), '') IS NULL
-    {end}{each times}OR (NULLIF(TRIM(CAST(b.{times.name} AS varchar)), '') IS NOT NULL AND TRY_CAST(REPLACE(NULLIF(TRIM(CAST(b.{times.name} AS varchar)), ''), 'T', ' ') AS {times.type}) IS NULL)
-    {end}{each typed}OR (NULLIF(TRIM(CAST(b.{typed.name} AS varchar)), '') IS NOT NULL AND TRY_CAST(NULLIF(TRIM(CAST(b.{typed.name} AS varchar)), '') AS {typed.type}) IS NULL)
-    {end}AS is_bad
+-- @param times list(name identifier, type sql_type, raw identifier)
+-- @param typed list(name identifier, type sql_type, raw identifier)
+INSERT INTO {staging} ({each columns}{columns.name}, {end}dms_received_ts)
+WITH trimmed AS (
+  SELECT {each columns ", "}TRIM(CAST(b.{columns.name} AS varchar)) AS {columns.name}{end}
   FROM {bronze} b
   WHERE b.run = {run}
 ),
-ranked AS (
-  SELECT
-    {each texts}r.{texts.name}, {end}{each times}r.{times.name}, {end}{each typed}r.{typed.name}, {end}
-    ROW_NUMBER() OVER (
-      PARTITION BY {each keys ", "}r.{keys.name}{end}
-      ORDER BY {each newer}r.{newer.name} DESC NULLS LAST, {end}{each texts}r.{texts.name} DESC NULLS LAST, {end}{each times}r.{times.name} DESC NULLS LAST, {end}{each typed}r.{typed.name} DESC NULLS LAST, {end}1
-    ) AS place
+readable AS (
+  SELECT {each texts}t.{texts.name}, {end}
+    {each times}TRY_CAST(REPLACE(t.{times.name}, 'T', ' ') AS {times.type}) AS {times.name}, t.{times.name} AS {times.raw},
+    {end}{each typed}TRY_CAST(t.{typed.name} AS {typed.type}) AS {typed.name}, t.{typed.name} AS {typed.raw},
+    {end}1 AS one
+  FROM trimmed t
+),
+judged AS (
+  SELECT {each columns}r.{columns.name}, {end}
+    FALSE
+    {each keys}OR COALESCE(CAST(r.{keys.name} AS varchar), '') = ''
+    {end}{each times}OR (r.{times.name} IS NULL AND r.{times.raw} IS NOT NULL AND r.{times.raw} <> '')
+    {end}{each typed}OR (r.{typed.name} IS NULL AND r.{typed.raw} IS NOT NULL AND r.{typed.raw} <> '')
+    {end}AS is_bad
   FROM readable r
-  WHERE NOT r.is_bad
+),
+ranked AS (
+  SELECT {each columns}j.{columns.name}, {end}j.is_bad,
+    ROW_NUMBER() OVER (
+      PARTITION BY {each keys ", "}j.{keys.name}{end}
+      ORDER BY j.is_bad, {each newer}j.{newer.name} DESC NULLS LAST, {end}{each columns ", "}j.{columns.name} DESC NULLS LAST{end}
+    ) AS place
+  FROM judged j
 )
-SELECT {each texts}k.{texts.name}, {end}{each times}k.{times.name}, {end}{each typed}k.{typed.name}, {end}CAST({run} AS timestamp(6)) AS dms_received_ts
+SELECT {each columns}k.{columns.name}, {end}CAST({run} AS timestamp(6)) AS dms_received_ts
 FROM ranked k
-WHERE k.place = 1
+WHERE k.place = 1 AND NOT k.is_bad
