@@ -26,11 +26,18 @@ macros.add {
 }
 
 -- text of the padded kind ends in blanks that count only for char
+-- A column whose first and last letter are no white space is itself: two comparisons instead of a search, which is what
+-- most values cost. Anything but a plain column would be computed three times.
+local function is_column(piece) return code.render(piece):find('^"[^"]+"%."[^"]+"$') ~= nil end
+
 local function trimmer(fn)
   return function(self, args, node)
     if #args == 2 then return code.fill(fn .. "($1, $2)", args) end
     -- without a list Trino strips all white space
     local piece = code.fill(fn .. "($1, chr(32) || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))", args)
+    if fn == "trim" and is_column(args[1]) then
+      piece = code.fill("CASE WHEN $1 > '!' AND $1[-1] > ' ' THEN $1 ELSE $2 END", { args[1], piece })
+    end
     return self and node and piece
   end
 end
