@@ -27,11 +27,12 @@ end
 
 ---@param settings table
 ---@param url string
+---@param data string   where the lake lies
 ---@return string
-function M.text(settings, url)
+function M.text(settings, url, data)
   local out = { ("SewingMachine %s listens on %s"):format(require("version").number, url),
     ("  API      %s/openapi.json"):format(url),
-    ("  data     %s"):format(settings.data),
+    ("  data     %s"):format(data),
     ("  source   %s"):format(settings.source or "the sample in the data folder (another: --source DIR)"),
     "  stop     Ctrl-C", "", "Copy these, from top to bottom:", "" }
   for _, line in ipairs(M.lines(url, settings.auth ~= "none")) do

@@ -63,9 +63,10 @@ M.list = {
     options = { JSON_OR_TABLE, { name = "settings", meaning = "list every setting with its value and meaning" } },
     examples = { "sewing doctor", "sewing doctor --settings" } },
 
-  { name = "sql-translate", module = "cli.sql_translate", summary = "Translate SQL, one statement a line, as the engine gets it.",
-    usage = "sql-translate [STATEMENT]", options = {},
-    examples = { "sewing sql-translate \"SELECT date_diff('year', a, b) FROM t\"", "sewing sql-translate < statements.sql" } },
+  { name = "sql-translate", module = "cli.sql_translate", summary = "Translate a statement to what the engine gets.",
+    usage = "sql-translate [STATEMENT]   (without: JSON lines with `sql` from standard input)", options = {},
+    examples = { "sewing sql-translate \"SELECT date_diff('year', DATE '2000-06-15', DATE '2020-06-14')\"",
+      "echo '{\"sql\": \"SELECT 1\"}' | sewing sql-translate" } },
 
   { name = "explain", module = "cli.explain", summary = "Say what an error code means and what to do.", usage = "explain CODE",
     options = {}, examples = { "sewing explain UnsafeSql", "sewing explain CooldownActive" } },

@@ -13,15 +13,14 @@ local M = {}
 ---@return integer exit code
 function M.report(console, err)
   console.progress("")
-  local words = errors.codes[err.code]
   console.err(("%s %s\n"):format(console.paint("sewing:", "red"), err.message))
   local wait = err.details and err.details.retry_after_seconds
   if wait then
     console.err(("        %s: try again in %d s\n"):format(err.code, math.ceil(wait)))
   elseif err.code == "Usage" then
     console.err("        sewing help shows what there is\n")
-  elseif words and err.code ~= "InternalError" then
-    console.err(("        %s: %s\n"):format(err.code, words[2]))
+  elseif err.code ~= "InternalError" then
+    console.err(("        %s (sewing explain %s)\n"):format(err.code, err.code))
   end
   return exit_codes.of(err.code)
 end

@@ -142,6 +142,14 @@ local function pour(console, session, request, limit)
   return exit_codes.OK
 end
 
+-- The line of the statement that the error is about, with a caret.
+local function show_place(console, sql, err)
+  local details = err.details or {}
+  if math.type(details.line) == "integer" and math.type(details.column) == "integer" then
+    console.err(require("lib.excerpt").caret(sql, details.line, details.column) .. "\n")
+  end
+end
+
 ---@param console table
 ---@param parsed table
 ---@return integer?
@@ -159,10 +167,12 @@ function M.run(console, parsed)
   if not settings then return nil, err end
   local format = parsed.output or "table"
   local request = { sql = sql, database = parsed.database, format = format }
-  return require("cli.session").run(console, settings, timeout, function(session)
+  local code, failure = require("cli.session").run(console, settings, timeout, function(session)
     if format == "table" then return print_table(console, session, request, math.max(1, math.floor(limit or TABLE_ROWS))) end
     return pour(console, session, request, limit and math.floor(limit))
   end)
+  if failure then show_place(console, sql, failure) end
+  return code, failure
 end
 
 return M

@@ -7,7 +7,7 @@ local M = {}
 
 local function load_file(path)
   local source, message, code = require("sm.files").read(path)
-  if not source then return nil, errors.from(message, code == "not_found" and code or "invalid", path) end
+  if not source then return nil, errors.from(message, code == "not_found" and code or "invalid") end
   source = source:gsub("^#[^\n]*", "")
   local chunk, wrong = load(source, "@" .. path, "t")
   if not chunk then return nil, errors.new("BadParam", wrong) end
@@ -18,7 +18,8 @@ end
 local function told(err)
   if type(err) ~= "table" or errors.is(err) then return tostring(err) end
   local parts = { tostring(err.message) }
-  if err.excerpt then parts[#parts + 1] = tostring(err.excerpt) end
+  local source = err.source and err.line and require("sm.files").read(err.source)
+  if source then parts[#parts + 1] = require("lib.excerpt").of(source, err.line) end
   if err.traceback and err.traceback ~= err.message then parts[#parts + 1] = tostring(err.traceback) end
   return table.concat(parts, "\n")
 end

@@ -115,7 +115,7 @@ function M.run(console, parsed)
     if partial then partial.app.close() end
     return nil, err
   end
-  if not console.quiet then console.out(banner.text(settings, state.url)) end
+  if not console.quiet then console.out(banner.text(settings, state.url, state.app.data or settings.data)) end
   io.stdout:flush()
   log.info("listening", { url = state.url, data = settings.data, auth = settings.auth })
   if state.app.resume then state.app.resume() end

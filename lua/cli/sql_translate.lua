@@ -1,5 +1,8 @@
--- sql-translate: what the engine gets for a statement of the lake's dialect. One statement a line in, one line out.
+-- sql-translate: what the engine gets for a statement of the lake's dialect. Without an argument it is a filter: one JSON
+-- object with `sql` a line in, one with `sql` or `error` a line out.
+local errors = require "lib.errors"
 local exit_codes = require "cli.exit_codes"
+local json = require "lib.json"
 
 local M = {}
 
@@ -9,21 +12,17 @@ local M = {}
 ---@return Error?
 function M.run(console, parsed)
   local linemode = require "lib.sql.linemode"
-  local failed = false
-  local function translate(line)
-    local text, ok = linemode.translate(line)
-    console.out(text .. "\n")
-    failed = failed or not ok
-  end
   if parsed[1] then
-    translate(parsed[1])
-  else
-    for line in io.stdin:lines() do
-      translate(line)
-      io.stdout:flush()
-    end
+    local answer = linemode.translate(parsed[1])
+    if answer.error then return nil, errors.new(errors.codes[answer.code] and answer.code or "SyntaxError", answer.error) end
+    console.out(answer.sql .. "\n")
+    return exit_codes.OK
   end
-  return failed and exit_codes.FAILED or exit_codes.OK
+  linemode.run(io.stdin:lines(), function(line)
+    console.out(line .. "\n")
+    io.stdout:flush()
+  end, json)
+  return exit_codes.OK
 end
 
 return M

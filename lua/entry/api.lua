@@ -5,6 +5,7 @@
 local answer = require "entry.answer"
 local cors = require "entry.cors"
 local errors = require "lib.errors"
+local excerpt = require "lib.excerpt"
 local input = require "entry.input"
 local log = require "lib.log"
 local router = require "router"
@@ -30,6 +31,7 @@ local OUTCOMES <const> = { accepted = 202, degraded = 503 }
 ---@field max_body_bytes integer
 ---@field health_open boolean?
 ---@field built_in table<string, fun(api: table, request: table, params: table): table?, Error?>?
+---@field read_source (fun(path: string): string?)?    a script's text, for the log
 ---@field sha256 fun(s: string): string?   for entity tags; without it there are none
 
 ---@param options ApiOptions
@@ -247,7 +249,9 @@ end
 function Api:failure(request, err)
   local record = { path = request.path, method = request.method, request_id = request.request_id }
   if type(err) == "table" then
-    for _, name in ipairs { "message", "traceback", "source", "line", "excerpt", "limit", "value" } do record[name] = err[name] end
+    for _, name in ipairs { "message", "traceback", "source", "line", "limit", "value" } do record[name] = err[name] end
+    local source = self.read_source and err.source and err.line and self.read_source(err.source)
+    if source then record.excerpt = excerpt.of(source, err.line) end
   else
     record.message = tostring(err)
   end

@@ -74,6 +74,13 @@ local function visible(settings)
   return out
 end
 
+-- The text of a script by the name that errors give it: a path, or a path below the lua folder.
+local function read_source(name)
+  local path = name
+  if name:sub(1, 1) ~= "/" then path = package.searchpath(name:gsub("%.lua$", ""), package.path, "") or name end
+  return (require("sm.files").read(path))
+end
+
 ---@param settings table
 ---@param app table
 ---@param options table?   control_token: accepted beside the configured authentication; trusted: nobody is asked
@@ -96,6 +103,7 @@ function M.build(settings, app, options)
     settings = visible(settings), allowed_origin = settings.allowed_origin, max_body_bytes = settings.max_body_bytes,
     health_open = settings.health_open, built_in = { openapi = openapi(app, settings) },
     version = require("version").number,
+    read_source = read_source,
     sha256 = function(s) return require("sm.crypto").sha256(s) end,
   }
 end

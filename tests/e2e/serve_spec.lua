@@ -183,6 +183,27 @@ describe("sewing serve with authentication", function()
       assert.are.equal(expected, (server:ask("GET", "/runs", { headers = { Authorization = "Bearer " .. fixture[name] } })), name)
     end
   end)
+
+  it("by jwt reads keys from a URL, once for many tokens", function()
+    local source = assert(files.read("tests/fixtures/jwt/tokens.json"))
+    local fixture, reads = json.decode(source), 0
+    local keys = assert(require("sm.server").listen { host = "127.0.0.1", port = 0, on_request = function()
+      reads = reads + 1
+      return { status = 200, headers = { ["Content-Type"] = "application/json" }, body = json.encode(fixture.jwks) }
+    end })
+    local server = servers.start { args = "--auth jwt",
+      env = "SEWING_JWT_ISSUER=https://issuer.example SEWING_JWT_AUDIENCE=lake SEWING_JWT_JWKS=http://127.0.0.1:"
+        .. keys.port .. "/keys" }
+    finally(function()
+      server:remove()
+      keys:stop(0)
+    end)
+    for _ = 1, 5 do
+      assert.are.equal(200, (server:ask("GET", "/runs", { headers = { Authorization = "Bearer " .. fixture.rs256 } })))
+      assert.are.equal(401, (server:ask("GET", "/runs", { headers = { Authorization = "Bearer " .. fixture.rs256 .. "x" } })))
+    end
+    assert.are.equal(1, reads)
+  end)
 end)
 
 describe("life of the server", function()
@@ -243,5 +264,23 @@ describe("life of the server", function()
     assert.is_true(server:stop())
     local status = asked:join()
     assert.is_true(status == 200 or status == 202, tostring(status))
+  end)
+
+  it("stops the query of a client that left, and says so in the log", function()
+    if not require("sm.duckdb").load() then return pending "libduckdb.so is not there" end
+    local server = servers.start()
+    finally(function() server:remove() end)
+    server:ask("POST", "/query", { body = { sql = "SELECT 1" } })
+    local endless = "SELECT count(*) FROM UNNEST(sequence(1, 10000)) a(x) CROSS JOIN UNNEST(sequence(1, 10000)) b(y) "
+      .. "CROSS JOIN UNNEST(sequence(1, 10000)) c(z)"
+    local gone = http.request { method = "POST", url = server.url .. "/query", timeout = 1,
+      headers = { ["Content-Type"] = "application/json" },
+      body = json.encode { sql = endless, wait = 30 } }
+    assert.is_nil(gone)
+    assert.is_truthy(servers.eventually(function() return server:output():find('"status":499', 1, true) end, 5))
+    -- stopping is quick only when no engine thread is still at work
+    local began = time.monotonic()
+    assert.is_true(server:stop())
+    assert.is_true(time.monotonic() - began < 5)
   end)
 end)
