@@ -46,10 +46,12 @@ for name, open in pairs(adapters) do
     end
 
     -- Runs for about as long as it is let.
-    local SLOW = "SELECT count(*) FROM UNNEST(sequence(1, 9000)) a(x) CROSS JOIN UNNEST(sequence(1, 9000)) b(y) CROSS JOIN UNNEST(sequence(1, 900)) c(z) WHERE x * y * z % 7 = 3"
+    local SLOW = "SELECT count(*) FROM UNNEST(sequence(1, 9000)) a(x) CROSS JOIN UNNEST(sequence(1, 9000)) b(y) "
+      .. "CROSS JOIN UNNEST(sequence(1, 900)) c(z) WHERE x * y * z % 7 = 3"
 
     it("gives ids, states, columns, text cells and counts", function()
-      local e = finished("SELECT 1 AS a, 'x' AS b, CAST(NULL AS varchar) AS c, true AS d, DATE '2024-02-29' AS e, CAST(1.5 AS decimal(5,2)) AS f")
+      local e = finished("SELECT 1 AS a, 'x' AS b, CAST(NULL AS varchar) AS c, true AS d, DATE '2024-02-29' AS e, "
+        .. "CAST(1.5 AS decimal(5,2)) AS f")
       assert.are.equal("SUCCEEDED", e.state)
       assert.are.equal("SELECT", e.kind)
       assert.are.equal(1, e.stats.rows)

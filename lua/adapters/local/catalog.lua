@@ -21,6 +21,14 @@ local function page(list, limit)
   return { items = list, next = next_cursor }
 end
 
+local function shown_properties(meta)
+  local shown = {}
+  for key, value in pairs(meta.properties) do
+    if key ~= store_module.CREATED then shown[key] = value end
+  end
+  return shown
+end
+
 local function iceberg_table(lake, database, name)
   local table_, err = lake.store:load(database, name)
   if not table_ then return nil, err end
@@ -32,8 +40,8 @@ local function iceberg_table(lake, database, name)
     database = database, name = name, type = "iceberg", columns = scan.columns_of(metadata.schema(meta).fields), partition_keys = {},
     location = table_.location, row_count = math.tointeger(rows or 0), byte_count = math.tointeger(bytes or 0),
     snapshot_id = current and tostring(current["snapshot-id"]) or nil,
-    created_at = (tonumber(meta.properties["sewing.created-ms"]) or (first and first["timestamp-ms"]) or meta["last-updated-ms"]) / 1000,
-    updated_at = meta["last-updated-ms"] / 1000, properties = meta.properties,
+    created_at = (tonumber(meta.properties[store_module.CREATED]) or (first and first["timestamp-ms"]) or meta["last-updated-ms"]) / 1000,
+    updated_at = meta["last-updated-ms"] / 1000, properties = shown_properties(meta),
   }
 end
 

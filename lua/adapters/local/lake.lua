@@ -18,7 +18,7 @@ local M = {}
 ---@field store table        tables on disk
 ---@field now fun(): number
 
----@param options {data: string, source: string?, now: fun(): number?, engine: {library: string?, threads: integer?, memory_bytes: integer?}?}
+---@param options {data: string, source: string?, now: fun(): number?, engine: table?}  engine: library?, threads?, memory_bytes?
 ---@return Lake|nil lake, Error? err
 function M.open(options)
   local now, settings = options.now or time.now, options.engine or {}

@@ -86,7 +86,7 @@ local function work(self, e)
 end
 
 local function run_to_end(self, e)
-  local slot <close> = setmetatable({}, { __close = function()
+  local _ <close> = setmetatable({}, { __close = function()
     if e.has_slot then self.slots:release() end
     -- Whatever ended this task early: the record must not stay open.
     if not OVER[e.state] then self:finish(e, "FAILED", nil, errors.new("Cancelled", "the statement was stopped before its end")) end
@@ -105,19 +105,18 @@ local function run_to_end(self, e)
 end
 
 local function same_text(e, hash, token)
-  if e.token_hash == hash then return true end
+  if e.token_hash == hash then return e end
   return nil, errors.new("Conflict", ("the token '%s' was used for another statement"):format(token))
 end
 
 -- The execution a token already stands for.
 function Warehouse:repeated(request, hash)
   for _, e in pairs(self.live) do
-    if e.caller == request.caller and e.request.token == request.token then return e, same_text(e, hash, request.token) end
+    if e.caller == request.caller and e.request.token == request.token then return same_text(e, hash, request.token) end
   end
   local row = self.executions:by_token(request.caller, request.token)
   if not row then return nil end
-  local e = from_row(row)
-  return e, same_text(e, hash, request.token)
+  return same_text(from_row(row), hash, request.token)
 end
 
 local function new_execution(self, request, tree, class, hash)
@@ -148,7 +147,7 @@ function Warehouse:enter(request)
   local hash = request.token and executions.token_hash(request)
   local e, ok, err
   if request.token then
-    e, ok, err = self:repeated(request, hash)
+    e, err = self:repeated(request, hash)
     if err then return nil, err end
     local again = e and e.state == "FAILED" and e.error and e.error.details and e.error.details.retryable
     if e and not again then return e, false end
@@ -206,7 +205,7 @@ function Warehouse:run(request)
   local e, new = self:enter(asked)
   if not e then return nil, new end
   if new then
-    local guard <close> = setmetatable({}, { __close = function()
+    local _ <close> = setmetatable({}, { __close = function()
       if not OVER[e.state] then self:cancel(e.id) end
     end })
     run_to_end(self, e)

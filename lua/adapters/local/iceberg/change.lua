@@ -28,6 +28,30 @@ end
 
 local function cast(sql, field) return ("CAST(%s AS %s)"):format(sql, types.to_duckdb(field.type)) end
 
+local holds_rows
+
+-- Rows are assigned by position, as in Trino; the engine's cast goes by field names.
+local function by_position(sql, kind, depth)
+  if not holds_rows(kind) then return ("CAST(%s AS %s)"):format(sql, types.to_duckdb(kind)) end
+  local parts, item = {}, "x" .. depth
+  if kind.type == "list" then return ("list_transform(%s, lambda %s: %s)"):format(sql, item, by_position(item, kind.element, depth + 1)) end
+  if kind.type == "map" then return ("CAST(%s AS %s)"):format(sql, types.to_duckdb(kind)) end
+  for i, field in ipairs(kind.fields) do
+    parts[i] = ("%s := %s"):format(quote(field.name), by_position(("struct_extract_at(%s, %d)"):format(sql, i), field.type, depth))
+  end
+  return ("CASE WHEN %s IS NOT NULL THEN struct_pack(%s) END"):format(sql, table.concat(parts, ", "))
+end
+
+function holds_rows(kind)
+  return type(kind) == "table" and (kind.type == "struct" or (kind.type == "list" and holds_rows(kind.element)))
+end
+
+-- A value of a query as the target's column takes it.
+local function assigned(sql, field, given_type)
+  if sql ~= "NULL" and holds_rows(field.type) and given_type ~= types.to_duckdb(field.type) then return by_position(sql, field.type, 1) end
+  return cast(sql, field)
+end
+
 local function target_file_bytes(table_)
   return math.tointeger(tonumber(table_.meta.properties.write_target_data_file_size_bytes))
 end
@@ -111,13 +135,15 @@ local function insert_select(con, table_, plan)
   local ok
   ok, err = check_types(columns, targets)
   if not ok then return nil, err end
-  local aliases, from = {}, {}
+  local aliases, from, given = {}, {}, {}
   for i, field in ipairs(targets) do
     aliases[i] = "c" .. i
-    from[field.name] = "c" .. i
+    from[field.name], given[field.name] = "c" .. i, columns[i].type
   end
   local list = {}
-  for i, field in ipairs(fields) do list[i] = ("%s AS %s"):format(cast(from[field.name] or "NULL", field), quote(field.name)) end
+  for i, field in ipairs(fields) do
+    list[i] = ("%s AS %s"):format(assigned(from[field.name] or "NULL", field, given[field.name]), quote(field.name))
+  end
   return ("SELECT %s FROM (%s) AS q(%s)"):format(table.concat(list, ", "), plan.source_sql, table.concat(aliases, ", "))
 end
 
@@ -143,7 +169,8 @@ end
 local function drop_delta(con) con:exec("DROP TABLE IF EXISTS " .. DELTA) end
 
 local function delta_counts(con)
-  local result, err = con:query(([[SELECT count(*), count("$row"), count(DISTINCT "$row"), count(*) FILTER ("$gone") FROM %s]]):format(DELTA))
+  local counts = [[SELECT count(*), count("$row"), count(DISTINCT "$row"), count(*) FILTER ("$gone") FROM %s]]
+  local result, err = con:query(counts:format(DELTA))
   if not result then return nil, err end
   local row = result.rows[1]
   return { rows = row[1], matched = row[2], distinct = row[3], gone = row[4] }
@@ -383,7 +410,8 @@ function M.merge(store, con, table_, plan)
     if clause.action == "delete" then gone[#gone + 1] = tostring(i) end
   end
   local key = alias .. '."$row"'
-  local make = ([[SELECT * EXCLUDE ("$act") FROM (SELECT %s AS "$act", %s AS "$row", %s AS "$gone", %s FROM %s %s JOIN %s AS %s ON %s) AS q WHERE "$act" IS NOT NULL]]):format(
+  local make = ([[SELECT * EXCLUDE ("$act") FROM (SELECT %s AS "$act", %s AS "$row", %s AS "$gone", %s
+    FROM %s %s JOIN %s AS %s ON %s) AS q WHERE "$act" IS NOT NULL]]):format(
     action_sql(plan.clauses, key), key, #gone > 0 and ('"$act" IN (%s)'):format(table.concat(gone, ", ")) or "false", merge_list(table_,
       plan, given, alias),
     plan.source_sql, inserts and "LEFT" or "INNER", rows, alias, plan.on_sql)

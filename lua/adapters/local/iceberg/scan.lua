@@ -156,7 +156,7 @@ function suffixes.history(_, table_)
     { "is_current_ancestor", "boolean", "BOOLEAN" } }, rows)
 end
 
-function suffixes.files(self, table_, snapshot)
+function suffixes.files(self, _, snapshot)
   local files, err = self:files(snapshot)
   if not files then return nil, err end
   local rows = {}

@@ -150,7 +150,8 @@ function Catalog:rename(database, name, new_database, new_name)
   if not self:has_database(new_database) then return nil, errors.new("NotFound", ("database '%s' does not exist"):format(new_database)) end
   local changes, err = checked(self.db:exec([[
     UPDATE OR IGNORE iceberg_tables SET table_namespace = ?4, table_name = ?5
-    WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3 AND NOT EXISTS (SELECT 1 FROM parquet_tables WHERE database = ?4 AND name = ?5)]],
+    WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3
+      AND NOT EXISTS (SELECT 1 FROM parquet_tables WHERE database = ?4 AND name = ?5)]],
     M.NAME, database, name, new_database, new_name))
   if not changes then return nil, err end
   if changes == 0 then return nil, errors.new("Conflict", ("table '%s.%s' exists already"):format(new_database, new_name)) end

@@ -12,6 +12,8 @@ local types = require "adapters.local.iceberg.types"
 
 local M = {}
 
+M.CREATED = "sewing.created-ms" -- a property: Iceberg itself does not keep when a table was made
+
 local CACHE_ENTRIES = 512
 local APPEND_ATTEMPTS = 20
 local MERGE_MANIFESTS_AT = 24 -- an append beyond this many manifests writes them anew as one
@@ -25,6 +27,14 @@ Store.__index = Store
 ---@field metadata_location string
 ---@field meta table        Iceberg metadata
 ---@field location string   URI
+
+---@class Change             what one commit does
+---@field operation string    append, overwrite, delete or replace
+---@field added DataFile[]
+---@field removed table<string, boolean>|"all"|nil   paths of files that are no longer the table's
+---@field strict boolean?     computed from the rows that were there: not to be tried again on others
+---@field schema {fields: table[], last_column_id: integer}?
+---@field summary table?      more entries for the snapshot's summary
 
 ---@param options {root: string, catalog: table, now: fun(): number}
 function M.new(options)
@@ -131,7 +141,7 @@ local function write_new(uri, text)
   return true
 end
 
-function Store:write_metadata(meta, version)
+function Store.write_metadata(meta, version)
   local out = {}
   for key, value in pairs(meta) do out[key] = value end
   out.partitioned = nil
@@ -162,6 +172,7 @@ function Store:prepare(options)
     uuid = crypto.uuid(), location = options.location, fields = options.fields, last_column_id = options.last_column_id,
     properties = options.properties, now_ms = now_ms(self),
   }
+  meta.properties[M.CREATED] = tostring(meta["last-updated-ms"])
   self.catalog:add_location(options.location)
   for _, folder in ipairs { "data", "metadata" } do
     local ok, message, code = files.mkdir(M.path(options.location) .. "/" .. folder)
@@ -172,7 +183,7 @@ end
 
 -- The second half: writes the metadata and takes the name.
 function Store:publish(table_)
-  local uri, err = self:write_metadata(table_.meta, 0)
+  local uri, err = self.write_metadata(table_.meta, 0)
   if not uri then return nil, err end
   local ok
   ok, err = self.catalog:insert(table_.database, table_.name, uri)
@@ -187,7 +198,7 @@ end
 
 -- Moves the pointer to new metadata. False, without an error, when another writer was first.
 function Store:swap(table_, meta)
-  local uri, err = self:write_metadata(meta, version_of(table_.metadata_location) + 1)
+  local uri, err = self.write_metadata(meta, version_of(table_.metadata_location) + 1)
   if not uri then return nil, err end
   local moved
   moved, err = self.catalog:swap(table_.database, table_.name, table_.metadata_location, uri)
@@ -297,7 +308,7 @@ local function count_entries(entries, sequence)
   return c
 end
 
-function Store:write_manifest(meta, entries, snapshot_id, sequence)
+function Store.write_manifest(meta, entries, snapshot_id, sequence)
   local uri = ("%s/metadata/%s-m0.avro"):format(meta.location, crypto.uuid())
   local text = manifest.write(entries, metadata.schema(meta), crypto.random(16))
   local ok, err = write_new(uri, text)
@@ -316,7 +327,7 @@ function Store:with_snapshot(meta, change, previous_location)
   local list = plan.kept
   if #plan.entries > 0 then
     local m
-    m, err = self:write_manifest(meta, plan.entries, snapshot_id, sequence)
+    m, err = self.write_manifest(meta, plan.entries, snapshot_id, sequence)
     if not m then return nil, err end
     table.insert(list, 1, m)
   end
@@ -332,7 +343,7 @@ end
 -- Makes written files the table's. An append is tried again on top of another writer's commit; anything that was
 -- computed from the old rows is not, and fails as a Conflict.
 ---@param table_ Table
----@param change {operation: string, strict: boolean?, added: DataFile[], removed: table<string, boolean>|"all"|nil, schema: {fields: table[], last_column_id: integer}?, summary: table?}
+---@param change Change
 ---@return Table|nil table, Error? err
 function Store:commit(table_, change)
   local attempts = (change.removed or change.strict) and 1 or APPEND_ATTEMPTS
@@ -372,18 +383,18 @@ end
 
 -- The snapshot a reference means: the current one, or what FOR TIMESTAMP / VERSION AS OF names.
 ---@param as_of {timestamp_ms: integer?, snapshot_id: integer?}?
-function Store:snapshot(table_, as_of)
+function Store.snapshot(table_, as_of)
   local meta = table_.meta
   if not as_of then return metadata.current(meta) end
   if as_of.snapshot_id then
     local found = metadata.snapshot(meta, as_of.snapshot_id)
     if found then return found end
-    return nil, errors.new("NotFound", ("table '%s.%s' has no snapshot %d (\"%s$snapshots\" lists them)"):format(table_.database,
+    return nil, errors.new("QueryFailed", ("table '%s.%s' has no snapshot %d (\"%s$snapshots\" lists them)"):format(table_.database,
       table_.name, as_of.snapshot_id, table_.name))
   end
   local found = metadata.snapshot_at(meta, as_of.timestamp_ms)
   if found then return found end
-  return nil, errors.new("NotFound", ("table '%s.%s' has no version that old"):format(table_.database, table_.name))
+  return nil, errors.new("QueryFailed", ("table '%s.%s' has no version that old"):format(table_.database, table_.name))
 end
 
 -- Holds a snapshot against VACUUM and DROP until the returned function is called.

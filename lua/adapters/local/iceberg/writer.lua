@@ -50,8 +50,9 @@ end
 local CODECS = { zstd = "zstd", snappy = "snappy", gzip = "gzip" }
 
 local function statement(folder, prefix, fields, select_sql, file_bytes, codec)
-  return ("COPY (%s) TO %s (FORMAT parquet, COMPRESSION %s, FILE_SIZE_BYTES %d, APPEND true, FILENAME_PATTERN %s, RETURN_STATS true, FIELD_IDS %s)")
-    :format(select_sql, types.literal(folder), CODECS[codec or ""] or "zstd", file_bytes, types.literal(prefix .. "-{uuid}"),
+  return ("COPY (%s) TO %s (FORMAT parquet, COMPRESSION %s, FILE_SIZE_BYTES %d, APPEND true, FILENAME_PATTERN %s, " ..
+    "RETURN_STATS true, FIELD_IDS %s)"):format(
+      select_sql, types.literal(folder), CODECS[codec or ""] or "zstd", file_bytes, types.literal(prefix .. "-{uuid}"),
       types.field_ids(fields))
 end
 

@@ -58,7 +58,8 @@ end
 function Executions:fail_interrupted(now)
   local err = assert(json.encode { code = "ServiceUnavailable", message = "the engine was restarted while this ran: start it again",
     details = { retryable = true } })
-  return checked(self.db:exec("UPDATE query_executions SET state = 'FAILED', finished_at = ?, error = ? WHERE state IN ('QUEUED', 'RUNNING')", now, err))
+  return checked(self.db:exec(
+    "UPDATE query_executions SET state = 'FAILED', finished_at = ?, error = ? WHERE state IN ('QUEUED', 'RUNNING')", now, err))
 end
 
 local function decode(row)
@@ -96,7 +97,9 @@ end
 
 -- A statement whose process died is started again under its id.
 function Executions:requeue(id, now)
-  return checked(self.db:exec([[UPDATE query_executions SET state = 'QUEUED', submitted_at = ?, started_at = NULL, finished_at = NULL, error = NULL WHERE id = ? AND state = 'FAILED']], now, id))
+  return checked(self.db:exec([[
+    UPDATE query_executions SET state = 'QUEUED', submitted_at = ?, started_at = NULL, finished_at = NULL, error = NULL
+    WHERE id = ? AND state = 'FAILED']], now, id))
 end
 
 function Executions:started(id, now)

@@ -17,9 +17,8 @@ Resolver.__index = Resolver
 
 ---@param lake Lake
 ---@param database string?  of names that come without one
----@param connection fun(): table|nil, Error?   for what only the engine can tell
-function M.new(lake, database, connection)
-  return setmetatable({ lake = lake, database = database and database:lower(), connection = connection, bytes = 0, known = {},
+function M.new(lake, database)
+  return setmetatable({ lake = lake, database = database and database:lower(), bytes = 0, known = {},
     tables = {}, unpin = {} }, Resolver)
 end
 
@@ -57,23 +56,6 @@ function M.parquet_files(entry)
   return found
 end
 
--- FOR TIMESTAMP / VERSION AS OF: the moment is an expression, so the engine says which one it is.
-function Resolver:moment(given)
-  if not given then return nil end
-  local version = given.kind == "version"
-  local plain = version and math.tointeger(tonumber(given.value))
-  if plain then return { snapshot_id = plain } end
-  local con, err = self.connection()
-  if not con then return nil, err end
-  local result
-  result, err = con:query(version and ("SELECT CAST(%s AS BIGINT)"):format(given.sql)
-    or ("SELECT epoch_ms(CAST(%s AS TIMESTAMPTZ))"):format(given.sql))
-  if not result then return nil, err end
-  local value = result.rows[1][1]
-  if not value then return nil, errors.new("QueryFailed", "INVALID_ARGUMENTS: the value of AS OF is NULL") end
-  return version and { snapshot_id = value } or { timestamp_ms = value }
-end
-
 -- A table as the whole statement sees it: a target and a source of the same name are the same version.
 function Resolver:load(database, name)
   local key = database .. "\0" .. name
@@ -89,17 +71,14 @@ function Resolver:iceberg(database, name, ref)
   local table_, err = self:load(database, name)
   if not table_ then return nil, err end
   local snapshot
-  local moment
-  moment, err = self:moment(ref.as_of)
-  if err then return nil, err end
-  snapshot, err = store:snapshot(table_, moment)
+  snapshot, err = store.snapshot(table_, ref.as_of)
   if err then return nil, err end
   self.unpin[#self.unpin + 1] = store:pin(table_, snapshot)
   if ref.suffix then return scan.metadata_table(store, table_, ref.suffix:gsub("^%$", ""), snapshot) end
   return scan.snapshot(store, table_, snapshot)
 end
 
-function Resolver:parquet(database, name, entry, ref)
+local function parquet(database, name, entry, ref)
   if ref.suffix or ref.as_of then
     return nil, errors.new("NotSupported", ("table '%s.%s' is plain Parquet: it has no snapshots"):format(database, name))
   end
@@ -172,13 +151,14 @@ end
 function Resolver:table(ref)
   local database, name = self:name(ref)
   if not database then return nil, name end
-  local key = table.concat({ database, name, ref.suffix or "", ref.as_of and ref.as_of.kind .. ref.as_of.sql or "" }, "\0")
+  local moment = ref.as_of and tostring(ref.as_of.snapshot_id or -ref.as_of.timestamp_ms) or ""
+  local key = table.concat({ database, name, ref.suffix or "", moment }, "\0")
   local known = self.known[key]
   if known then return known end
   local relation, err
   local entry = database ~= "information_schema" and self.lake.catalog:parquet(database, name)
   if database == "information_schema" then relation, err = information(self, name)
-  elseif entry then relation, err = self:parquet(database, name, entry, ref)
+  elseif entry then relation, err = parquet(database, name, entry, ref)
   else relation, err = self:iceberg(database, name, ref) end
   if not relation then return nil, err end
   self.known[key] = relation

@@ -176,7 +176,7 @@ function M.prepare(lake, request, tree, class, held)
   return {
     lake = lake, tree = tree, class = class, parameters = request.parameters, token = request.token, request = request,
       connection = connection,
-    resolver = resolve.new(lake, request.database, connection),
+    resolver = resolve.new(lake, request.database),
   }
 end
 

@@ -3,6 +3,7 @@ local errors = require "lib.errors"
 local metadata = require "adapters.local.iceberg.metadata"
 local names = require "lib.sql.names"
 local resolve = require "adapters.local.warehouse.resolve"
+local store_module = require "adapters.local.iceberg.store"
 
 local M = {}
 
@@ -104,7 +105,9 @@ end
 
 local function sorted_properties(properties)
   local rows = {}
-  for key, value in pairs(properties) do rows[#rows + 1] = { key, tostring(value) } end
+  for key, value in pairs(properties) do
+    if key ~= store_module.CREATED then rows[#rows + 1] = { key, tostring(value) } end
+  end
   table.sort(rows, function(a, b) return a[1] < b[1] end)
   return rows
 end

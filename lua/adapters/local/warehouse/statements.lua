@@ -107,8 +107,9 @@ local function new_table(run, schema, given)
   local database, name = target_name(run)
   if not database then return nil, name end
   if not run.lake.catalog:has_database(database) then return nil, run.lake.store:no_table(database, name) end
-  local location, err = lake_module.location(run.lake, database, name), nil
+  local location = lake_module.location(run.lake, database, name)
   if given.location then
+    local err
     location, err = lake_module.location_given(run.lake, given.location)
     if not location then return nil, err end
     if run.lake.catalog:owns_location(location) then location = lake_module.free_location(run.lake, location) end
@@ -175,7 +176,7 @@ local function query_schema(plan)
 end
 
 local function fill_new(run, con, table_, select_sql)
-  local added, err = {}, nil
+  local added, err = {}
   if not run.tree.with_no_data then
     local meta = table_.meta
     added, err = writer.copy(con, table_.location, metadata.schema(meta).fields, select_sql,
