@@ -96,6 +96,42 @@ return {
   { "SELECT CAST(ROW(1, 'x') AS ROW(a bigint, b varchar)).b, ROW(1, 2)[2], typeof(ROW(1, 'x'))", '["x","2","row(integer, varchar(1))"]' },
   { "SELECT DATE '2025-02-30'", fails = "INVALID_LITERAL: line 1:8: '2025-02-30' is not a valid DATE literal" },
 
+  -- JSON
+  { [[SELECT json_extract_scalar('{"a":{"b":1},"c":"x"}', '$.c'), json_extract_scalar('{"a":{"b":1}}', '$.a'), json_extract('{"a":{"b":1}}', '$.a'), json_extract_scalar('bad', '$.a')]], [==[["x",null,"{\"b\":1}",null]]==] },
+  { [[SELECT json_extract_scalar('{"a b":[5,6]}', '$["a b"][1]'), json_array_length('[1,2]'), json_array_length('{}'), json_array_contains('[1,2]', 2), json_array_get('[1,2]', -1)]], '["6","2",null,"true","2"]' },
+  { [[SELECT CAST('x' AS json), CAST(json_parse('"x"') AS varchar), CAST(json_parse('[1, 2]') AS array(bigint)), json_format(json_parse('{"a": 1}'))]], [==[["\"x\"","x","[1, 2]","{\"a\":1}"]]==] },
+  { [[SELECT json_value('{"a":1}', 'lax $.a' RETURNING bigint), json_exists('{"a":1}', 'lax $.b'), json_object('k' : 1), json_array(1, NULL, 'x')]], [==[["1","false","{\"k\":1}","[1,\"x\"]"]]==] },
+
+  -- texts and URLs
+  { "SELECT url_extract_host('http://a.b:80/p?x=1&y=2#f'), url_extract_port('http://a.b:80/p'), url_extract_path('http://a.b/p/q?x'), url_extract_parameter('http://a/?x=1&y=2', 'y')", '["a.b","80","/p/q","2"]' },
+  { "SELECT lpad('a', 3, 'xy'), rpad('abc', 2, 'x'), trim('  a '), ltrim('xxa', 'x'), codepoint('a'), chr(97), strpos('abcabc', 'c', 2), split('a,b,c', ',', 2)", '["xya","ab","a","a","97","a","6","[a, b,c]"]' },
+  { "SELECT upper('ä'), length('äö'), reverse('abc'), translate('abc', 'ab', 'x'), levenshtein_distance('ab', 'ac'), to_hex(md5(to_utf8('a'))), from_utf8(X'61')", '["Ä","2","cba","xc","1","0CC175B9C0F1B6A831C399E269772661","a"]' },
+  { "SELECT split_to_map('a=1,b=2', ',', '='), from_base('ff', 16), to_base(255, 16), bit_count(7, 64), bitwise_and(6, 3), format('%s is %05d', 'x', 3), human_readable_seconds(96)", '["{a=1, b=2}","255","ff","3","2","x is 00003","1 minute, 36 seconds"]' },
+  { "SELECT regexp_replace('new york', '(\\w)(\\w*)', x -> upper(x[1]) || lower(x[2])), regexp_extract_all('a1b2', '\\d'), regexp_split('a1b2c', '\\d'), concat_ws('-', 'a', NULL, 'b')", '["New York","[1, 2]","[a, b, c]","a-b"]' },
+
+  -- arrays and maps
+  { "SELECT flatten(ARRAY[ARRAY[1], ARRAY[2, NULL]]), slice(ARRAY[1, 2, 3, 4], 2, 2), slice(ARRAY[1, 2, 3], -2, 2), array_join(ARRAY[1, NULL, 3], ','), repeat('x', 3)", '["[1, 2, null]","[2, 3]","[2, 3]","1,3","[x, x, x]"]' },
+  { "SELECT array_max(ARRAY[1, NULL]), array_position(ARRAY['a', 'b'], 'b'), array_remove(ARRAY[1, 2, 1], 1), array_sort(ARRAY[3, NULL, 1]), element_at(ARRAY[1, 2], -1), element_at(ARRAY[1], 5)", '[null,"2","[2]","[1, 3, null]","2",null]' },
+  { "SELECT array_sort(ARRAY[3, 1, 2], (x, y) -> IF(x < y, 1, IF(x = y, 0, -1))), ngrams(ARRAY['a', 'b', 'c'], 2), combinations(ARRAY[1, 2, 3], 2), zip(ARRAY[1], ARRAY['a'])", '["[3, 2, 1]","[[a, b], [b, c]]","[[1, 2], [1, 3], [2, 3]]","[{field0=1, field1=a}]"]' },
+  { "SELECT map_keys(map(ARRAY[1], ARRAY['a'])), map_concat(map(ARRAY['a'], ARRAY[1]), map(ARRAY['a'], ARRAY[2])), map_from_entries(ARRAY[('a', 1)]), cardinality(map())", '["[1]","{a=2}","{a=1}","0"]' },
+  { "SELECT map_agg(name, id), multimap_agg(active, id), max_by(name, id), min(id, 2), max(id, 2) FROM people WHERE name IS NOT NULL", '["{Ann=1, Bob=2}","{true=[1], false=[2]}","Bob","[1, 2]","[2, 1]"]' },
+
+  -- casts and numbers
+  { "SELECT round(2.5), round(-2.5), round(2.555, 2), round(2.5e0), round(123, -1), floor(2.7), ceil(-2.7e0), truncate(2.79, 1)", '["3","-3","2.560","3.0","120","2","-2.0","2.70"]' },
+  { "SELECT CAST(ARRAY[1, 2] AS array(varchar)), CAST(map(ARRAY['1'], ARRAY[2]) AS map(integer, varchar)), CAST(ROW(1, '2') AS ROW(a varchar, b integer)), CAST(NULL AS bigint)", '["[1, 2]","{1=2}","{a=1, b=2}",null]' },
+  { "SELECT CAST(9223372036854775807 AS varchar), -9223372036854775808, CAST(true AS integer), CAST(1.25 AS varchar), CAST(DATE '2020-01-01' AS varchar)", '["9223372036854775807","-9223372036854775808","1","1.25","2020-01-01"]' },
+  { "SELECT 2147483647 + 1", fails = "NUMERIC_VALUE_OUT_OF_RANGE" },
+  { "SELECT 99999999999999999999.99 * 2, DECIMAL '12345678901234567890' / 7, 1.0 / 7.00000", '["199999999999999999999.98","1763668414462081127","0.14286"]' },
+  { "SELECT CAST(12345 AS varchar(3))", fails = "INVALID_CAST_ARGUMENT" },
+
+  -- moments
+  { "SELECT date_trunc('hour', TIMESTAMP '2020-01-01 10:11:12'), day_of_week(DATE '2020-01-05'), year_of_week(DATE '2021-01-01'), week(DATE '2021-01-01'), last_day_of_month(DATE '2020-02-01')", '["2020-01-01 10:00:00","7","2020","53","2020-02-29"]' },
+  { "SELECT from_iso8601_timestamp('2020-01-01T10:00:00Z'), to_iso8601(TIMESTAMP '2020-01-01 10:00:00'), with_timezone(TIMESTAMP '2020-01-01 10:00:00', 'America/New_York')", '["2020-01-01 10:00:00.000 UTC","2020-01-01T10:00:00","2020-01-01 10:00:00 America/New_York"]' },
+  { "SELECT CAST(TIMESTAMP '2020-01-01 10:00:00.123456' AS timestamp(3)), CAST('2020-01-01 10:00:00' AS timestamp(6)), seen FROM people WHERE id = 1", '["2020-01-01 10:00:00.123","2020-01-01 10:00:00.000000","2024-01-01 10:00:00.123456"]' },
+  { "SELECT date_diff('year', DATE '2000-06-15', DATE '2020-06-14'), date_diff('day', DATE '2020-03-01', DATE '2020-02-28'), date_diff('week', DATE '2020-01-01', DATE '2020-01-14')", '["19","-2","1"]' },
+  { "SELECT TIMESTAMP '2020-01-01 00:00:00' = DATE '2020-01-01', DATE '2020-01-01' BETWEEN DATE '2019-01-01' AND DATE '2021-01-01', TIME '10:00:00' + INTERVAL '1' HOUR", '["true","true","11:00:00"]' },
+  { "SELECT extract(year FROM DATE '2020-05-01'), extract(quarter FROM DATE '2020-05-01'), extract(hour FROM TIMESTAMP '2020-05-01 07:00:00')", '["2020","2","7"]' },
+
   -- what must never pass
   { "SELECT read_csv('/etc/passwd')", fails = "FUNCTION_NOT_FOUND: line 1:8: Function 'read_csv' is not supported" },
   { "SELECT \"read_parquet\"('x')", fails = "FUNCTION_NOT_FOUND" },

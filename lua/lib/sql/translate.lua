@@ -21,6 +21,10 @@ require("lib.sql.functions.temporal")
 require("lib.sql.functions.aggregate")
 require("lib.sql.functions.collection")
 
+require("lib.sql.functions.json").add_rules(Translator)
+require("lib.sql.functions.more_text")
+require("lib.sql.functions.more_collection")
+
 Translator.parse_expression = parser.expression
 
 local M = {}
@@ -34,7 +38,10 @@ function M.query(tree, ctx)
     local piece, columns = translator:query(tree, nil, { top = true })
     local text, map = code.render(piece)
     local shown = {}
-    for i, column in ipairs(columns) do shown[i] = { name = column.name, type = types.text(column.type) } end
+    for i, column in ipairs(columns) do
+      shown[i] = { name = column.name, type = column.type.name ~= "any" and types.text(column.type) or nil }
+    end
+    if columns.open then shown = {} end
     return { sql = text, columns = shown, tables = translator.tables, map = map, text = tree.text }
   end)
 end

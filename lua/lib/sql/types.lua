@@ -17,9 +17,11 @@ local M = {}
 
 M.MAX_PRECISION = 38
 
+-- `any` is the type of columns that nobody described (line mode): it fits everywhere and is never cast.
+
 local simple = {}
 for name in ([[boolean tinyint smallint integer bigint real double varchar varbinary date json uuid ipaddress unknown
-  hyperloglog function]]):gmatch("%S+") do
+  hyperloglog function any]]):gmatch("%S+") do
   simple[name] = { name = name }
   M[name] = simple[name]
 end
@@ -144,6 +146,7 @@ end
 function M.common(a, b)
   if a == b or a.name == "unknown" then return b end
   if b.name == "unknown" then return a end
+  if a.name == "any" or b.name == "any" then return M.any end
   if number_rank[a.name] and number_rank[b.name] then return common_number(a, b) end
   if M.is_text(a) and M.is_text(b) then return common_text(a, b) end
   if temporal_rank[a.name] and temporal_rank[b.name] then return finer(a, b, temporal_rank) end
@@ -159,6 +162,17 @@ function M.common(a, b)
     return common_row(a, b)
   end
   return a
+end
+
+-- Is a part of the type not known?
+function M.has_any(t)
+  if t.name == "any" then return true end
+  if t.name == "array" then return M.has_any(t.element) end
+  if t.name == "map" then return M.has_any(t.key) or M.has_any(t.value) end
+  for _, field in ipairs(t.fields or {}) do
+    if M.has_any(field.type) then return true end
+  end
+  return false
 end
 
 -- The type of several, or nil when two of them cannot meet.

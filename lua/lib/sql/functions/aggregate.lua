@@ -11,6 +11,7 @@ macros.add {
 }
 
 local function engine_cast(template, t)
+  if types.has_any(t) then return template end
   return ("CAST(%s AS %s)"):format(template, types.engine(t))
 end
 
@@ -27,7 +28,7 @@ end
 
 local function average_type(list)
   local t = list[1]
-  if t.name == "decimal" or t.name == "real" or types.is_interval(t) then return t end
+  if t.name == "decimal" or t.name == "real" or t.name == "any" or types.is_interval(t) then return t end
   return types.double
 end
 
@@ -42,7 +43,7 @@ local function average(self, args, node, slots)
     local unit = t.scale == 0 and "1" or ("CAST('0.%s1' AS DECIMAL(%d,%d))"):format(("0"):rep(t.scale - 1), t.scale + 1, t.scale)
     return self and node and code.fill(engine_cast("(CAST(trino.divide_rounded_or_null($1, $2) AS DECIMAL(38,0)) * " .. unit .. ")", t), { unscaled, count })
   end
-  if types.is_interval(t) then return code.fill("avg($d$1$o)$s", args, slots) end
+  if types.is_interval(t) or t.name == "any" then return code.fill("avg($d$1$o)$s", args, slots) end
   return code.fill(engine_cast("avg($dCAST($1 AS DOUBLE)$o)$s", average_type { t }), args, slots)
 end
 
@@ -61,7 +62,7 @@ local function percentile(self, args, node, slots)
   local t = args[1].type
   if #args == 3 then self:unsupported(node.pos, "a weighted approx_percentile") end
   local engine = args[2].type.name == "array" and types.engine(t) .. "[]" or types.engine(t)
-  local result = code.fill(("CAST(quantile_disc($d$1, $2)$s AS %s)"):format(engine), args, slots)
+  local result = code.fill(t.name == "any" and "quantile_disc($d$1, $2)$s" or ("CAST(quantile_disc($d$1, $2)$s AS %s)"):format(engine), args, slots)
   result.type = args[2].type.name == "array" and types.array(t) or t
   return result
 end
@@ -112,6 +113,7 @@ registry.aggregates {
   { "bitwise_or_agg", "i", "bigint", "bit_or(CAST($1 AS BIGINT))$s" },
   { "bitwise_xor_agg", "i", "bigint", "bit_xor(CAST($1 AS BIGINT))$s" },
   { "histogram", "x", function(list) return types.map(list[1], types.bigint) end, function(_, args, _, slots)
+    if types.has_any(args[1].type) then return code.fill("histogram($1)$s", args, slots) end
     return code.fill(("CAST(histogram($1)$s AS MAP(%s, BIGINT))"):format(types.engine(args[1].type)), args, slots)
   end },
 }

@@ -26,6 +26,7 @@ end
 local function rounding(name)
   return function(self, args, node)
     local t = args[1].type
+    if t.name == "any" then return code.fill(name .. "($1)", args) end
     if types.is_whole(t) then return code.fill("$1", args) end
     local result = whole_of_decimal(self.types_of(args))
     if t.name == "decimal" then return code.fill(("CAST(%s($1) AS %s)"):format(name, types.engine(result)), args) end
@@ -37,6 +38,7 @@ end
 local function round(self, args, node)
   local t = args[1].type
   if #args == 1 then return rounding("round")(self, args, node) end
+  if t.name == "any" then return code.fill("round($1, CAST($2 AS INTEGER))", args) end
   if types.is_float(t) then
     return code.fill(("CAST(CASE WHEN isfinite($1) THEN round($1, CAST($2 AS INTEGER)) ELSE $1 END AS %s)"):format(types.engine(t)), args)
   end
@@ -75,7 +77,9 @@ end
 
 registry.scalars {
   { "abs", "n", "=1", "abs($1)" },
-  { "sign", "n", "=1", function(_, args) return code.fill(("CAST(sign($1) AS %s)"):format(types.engine(args[1].type)), args) end },
+  { "sign", "n", "=1", function(_, args)
+    if args[1].type.name == "any" then return code.fill("sign($1)", args) end
+    return code.fill(("CAST(sign($1) AS %s)"):format(types.engine(args[1].type)), args) end },
   { "round", "ni?", round_type, round },
   { "floor", "n", whole_of_decimal, rounding("floor") },
   { "ceil", "n", whole_of_decimal, rounding("ceil") },

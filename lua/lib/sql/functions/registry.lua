@@ -84,6 +84,13 @@ function M.alias(kind, pairs_of_names)
   for other, name in pairs(pairs_of_names) do M[kind][other] = assert(M[kind][name], name) end
 end
 
+-- What an argument without a known type is taken for.
+function M.assumed(e, index, t)
+  if t.name ~= "any" then return t end
+  local letter = e.arguments[index] or e.arguments.repeated
+  return letter == "a" and types.array(types.any) or letter == "m" and types.map(types.any, types.any) or t
+end
+
 ---@param e table
 ---@param list SqlType[]
 ---@return boolean
@@ -92,7 +99,7 @@ function M.fits(e, list)
   if #list < arguments.least or #list > arguments.most then return false end
   for i, t in ipairs(list) do
     local letter = arguments[i] or arguments.repeated
-    if t.name ~= "unknown" and not accepts[letter](t) then return false end
+    if t.name ~= "unknown" and t.name ~= "any" and not accepts[letter](t) then return false end
     if t.name == "unknown" and letter == "l" then return false end
   end
   return true

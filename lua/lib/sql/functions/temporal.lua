@@ -143,7 +143,7 @@ local function literal_format(self, node, index, convert)
 end
 
 local function as_timestamp(self, piece)
-  if piece.type.name == "date" then return new(piece.pos, types.timestamp(3), "CAST(", piece, " AS TIMESTAMP)") end
+  if piece.type.name == "date" or piece.type.name == "any" then return new(piece.pos, types.timestamp(3), "CAST(", piece, " AS TIMESTAMP)") end
   return self:local_timestamp(piece)
 end
 

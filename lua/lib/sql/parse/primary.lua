@@ -1,6 +1,7 @@
 -- Grammar of single operands: literals, names, calls, brackets, CASE, CAST, lambdas, subscripts.
 
 local Cursor = require("lib.sql.parse.cursor")
+local json = require("lib.sql.parse.json")
 local keywords = require("lib.sql.keywords")
 
 local literal = {
@@ -22,6 +23,7 @@ local literal = {
 }
 
 local by_key = {}
+for key, rule in pairs(json.rules) do by_key[key] = rule end
 
 by_key["NULL"] = function(self) return { kind = "null", pos = self:advance().pos } end
 by_key["TRUE"] = function(self) return { kind = "boolean", value = true, pos = self:advance().pos } end

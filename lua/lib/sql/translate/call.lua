@@ -44,6 +44,9 @@ local function arguments_of(self, node, entries, scope)
   if wanted then
     for _, e in ipairs(entries) do
       if e.lambda and #args >= e.arguments.least and #args <= e.arguments.most then
+        for n, piece in ipairs(args) do
+          if piece then piece.type = registry.assumed(e, n, piece.type) end
+        end
         e.lambda(self, args, node, scope)
         break
       end
@@ -83,6 +86,10 @@ end
 function Translator:apply(node, name, entries, args, slots)
   local e, list = pick(self, node, name, entries, args)
   give_nulls_types(self, e, args, list)
+  for i, piece in ipairs(args) do
+    local t = registry.assumed(e, i, piece.type)
+    if t ~= piece.type then args[i], list[i] = new(piece.pos, t, piece), t end
+  end
   if type(e.make) == "function" then
     local piece = e.make(self, args, node, slots)
     piece.pos, piece.type = piece.pos or node.pos, piece.type or e.result(list, args)

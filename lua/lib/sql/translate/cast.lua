@@ -181,6 +181,10 @@ end
 ---@return SqlCode
 function Translator:cast(piece, t, pos, try)
   local from = piece.type
+  if from.name == "any" then
+    if not t.length then return plain(piece, t, pos, try) end
+    return text_cast(self, plain(piece, types.varchar, pos, try), t, pos, try)
+  end
   check(self, from, t, pos)
   if from.name == "unknown" then return plain(piece, t, pos, false) end
   if types.is_text(t) then return text_cast(self, piece, t, pos, try) end

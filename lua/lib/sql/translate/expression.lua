@@ -28,7 +28,7 @@ end
 function Translator:condition(node, scope, what)
   local piece = self:expr(node, scope)
   local name = piece.type.name
-  if name ~= "boolean" and name ~= "unknown" then
+  if name ~= "boolean" and name ~= "unknown" and name ~= "any" then
     self:mismatch(node.pos, ("%s must evaluate to a boolean: actual type %s"):format(what, types.text(piece.type)))
   end
   return piece
@@ -67,6 +67,7 @@ local function dotted(node)
 end
 
 function Translator:row_field(base, wanted, pos)
+  if base.type.name == "any" then return new(pos, types.any, "struct_extract(", base, ", ", code.quote_text(wanted), ")") end
   if base.type.name ~= "row" then
     self:mismatch(pos, ("Expression of type %s is not a row: cannot read field %s"):format(types.text(base.type), wanted))
   end
@@ -197,7 +198,7 @@ function Translator:concatenate(pieces, node)
   for i, piece in ipairs(pieces) do
     local t = piece.type
     if t.name == "varbinary" then is_binary = true
-    elseif not types.is_text(t) and t.name ~= "unknown" then
+    elseif not types.is_text(t) and t.name ~= "unknown" and t.name ~= "any" then
       self:mismatch(node.pos, ("Unexpected parameters (%s) for function concat"):format(self.type_list(pieces)))
     end
     length = length and t.length and length + t.length
@@ -272,6 +273,7 @@ end
 function rules.subscript(self, node, scope)
   local base, index = self:expr(node.base, scope), self:expr(node.index, scope)
   local t = base.type
+  if t.name == "any" then return new(node.pos, types.any, "(", base, ")[", index, "]") end
   if t.name == "array" then
     local template = self.in_try and "list_extract($1, $2)" or "trino.subscript($1, $2)"
     return new(node.pos, t.element, code.fill(template, { base, index }))

@@ -12,6 +12,7 @@ local rules = Translator.expression_rules
 function Translator:coerce(piece, t)
   local from = piece.type
   if from == t or types.equal(from, t) then return piece end
+  if types.has_any(from) or types.has_any(t) then return new(piece.pos, from.name == "any" and t or from, piece) end
   if t.name == "char" and types.is_text(from) then return self:cast(piece, t, piece.pos) end
   if types.engine(from) == types.engine(t) and from.name ~= "unknown" then
     local same = new(piece.pos, t, piece)
@@ -99,7 +100,7 @@ end
 function rules.like(self, node, scope)
   local value, pattern = self:expr(node.value, scope), self:expr(node.pattern, scope)
   for _, piece in ipairs { value, pattern } do
-    if not types.is_text(piece.type) and piece.type.name ~= "unknown" then
+    if not types.is_text(piece.type) and piece.type.name ~= "unknown" and piece.type.name ~= "any" then
       self:mismatch(node.pos, ("Left side of LIKE expression must evaluate to a varchar (actual: %s)"):format(types.text(piece.type)))
     end
   end
@@ -293,6 +294,12 @@ function Translator:interval_scaling(node, left, right) -- luacheck: no self
     " AS DOUBLE)) AS BIGINT))")
 end
 
+-- One side is not described: the engine decides.
+local function any_arithmetic(node, left, right)
+  local is_float = types.is_float(left.type) or types.is_float(right.type)
+  return new(node.pos, is_float and types.double or types.any, "(", left, " ", node.op, " ", right, ")")
+end
+
 function rules.arithmetic(self, node, scope)
   return self:arithmetic(node, self:expr(node.left, scope), self:expr(node.right, scope))
 end
@@ -304,6 +311,7 @@ function Translator:arithmetic(node, left, right)
   if a.name == "unknown" then left, a = new(left.pos, b, "CAST(NULL AS ", types.engine(b), ")"), b end
   if b.name == "unknown" then right, b = new(right.pos, a, "CAST(NULL AS ", types.engine(a), ")"), a end
   if types.is_number(a) and types.is_number(b) then return number_arithmetic(self, node, left, right) end
+  if a.name == "any" or b.name == "any" then return any_arithmetic(node, left, right) end
   return temporal_arithmetic(self, node, left, right)
 end
 
@@ -320,7 +328,8 @@ function rules.unary(self, node, scope)
     end
   end
   local piece = self:expr(operand, scope)
-  if not types.is_number(piece.type) and not types.is_interval(piece.type) and piece.type.name ~= "unknown" then
+  if not types.is_number(piece.type) and not types.is_interval(piece.type) and piece.type.name ~= "unknown"
+    and piece.type.name ~= "any" then
     self:mismatch(node.pos, ("Cannot negate %s"):format(types.text(piece.type)))
   end
   return new(node.pos, piece.type, "(", node.op, piece, ")")

@@ -23,6 +23,13 @@ end
 
 local function define(self, item, columns)
   local given = item.columns
+  if columns.open and not given then
+    return { name = item.name.name:lower(), sql_name = self:unique_name("with_" .. item.name.name), columns = {}, outer = self.named_queries, open = true }
+  end
+  if columns.open then
+    columns = {}
+    for i in ipairs(given) do columns[i] = { type = types.any } end
+  end
   if given and #given ~= #columns then
     self:fault(item.pos, "MISMATCHED_COLUMN_ALIASES", ("Column alias list has %d entries but WITH query has %d columns"):format(#given, #columns))
   end
@@ -35,6 +42,7 @@ end
 
 -- The engine's name and column list of a WITH query.
 local function heading(defined)
+  if defined.open then return quote(defined.sql_name) end
   local list = {}
   for i, column in ipairs(defined.columns) do list[i] = quote(column.sql_name) end
   return quote(defined.sql_name) .. "(" .. table.concat(list, ", ") .. ")"
@@ -99,6 +107,9 @@ end
 local function set_operation(self, node, outer, opts)
   local left, left_columns = self:body(node.left, outer, {})
   local right, right_columns = self:body(node.right, outer, {})
+  if left_columns.open or right_columns.open then
+    return new(node.pos, nil, "(", left, ") ", node.op, node.all and " ALL (" or " (", right, ")"), left_columns
+  end
   if #left_columns ~= #right_columns then
     self:mismatch(node.pos, ("%s query has different number of fields: %d, %d"):format(node.op, #left_columns, #right_columns))
   end
@@ -165,12 +176,13 @@ local function position_of(self, item, columns)
   local expression = item.expression
   if expression.kind == "integer" then
     local position = tonumber(expression.text)
+    if columns.open then return position end
     if position < 1 or position > #columns then
       self:fault(item.pos, "INVALID_COLUMN_REFERENCE", ("ORDER BY position %s is not in select list"):format(expression.text))
     end
     return position
   end
-  if expression.kind ~= "identifier" then return nil end
+  if expression.kind ~= "identifier" or columns.open then return nil end
   local found
   for i, column in ipairs(columns) do
     if not column.unnamed and column.name:lower() == expression.name:lower() then

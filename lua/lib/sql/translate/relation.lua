@@ -34,10 +34,21 @@ local function rename(self, node, fields)
   end
   local renamed = {}
   for i, f in ipairs(fields) do
-    renamed[i] = { name = columns and columns[i].name or f.name, type = f.type, sql = f.sql, relation = f.relation, path = f.path }
+    renamed[i] = { name = columns and columns[i].name or f.name, type = f.type, sql = f.sql, relation = f.relation, path = f.path, open = f.open }
     if node.alias then renamed[i].relation, renamed[i].path = node.alias.name:lower(), nil end
   end
   return renamed
+end
+
+-- Fields of a relation whose columns nobody described: those that the alias names, or whatever is asked for.
+local function open_fields(node, alias, relation, path)
+  if not node.alias_columns then return "", { { name = "", open = true, type = types.any, sql = quote(alias), relation = relation, path = path } } end
+  local fields, written = {}, {}
+  for i, column in ipairs(node.alias_columns) do
+    written[i] = quote(column.name)
+    fields[i] = field(column.name, types.any, alias, column.name, relation, path)
+  end
+  return "(" .. table.concat(written, ", ") .. ")", fields
 end
 
 local function sampled(self, node, piece)
@@ -79,7 +90,7 @@ function Translator:catalog_table(name, pos, period)
   end
   local line, column = self:where(pos)
   local asked = { catalog = ref.catalog, database = ref.database or self.ctx.database, table = ref.table, suffix = ref.suffix,
-    as_of = as_of(self, period), line = line, column = column, pos = pos }
+    written_database = ref.database, as_of = as_of(self, period), line = line, column = column, pos = pos }
   local found, err = self.ctx.table(asked)
   if not found then
     if errors.is(err) and err.code ~= "NotFound" then error({ sql_error = err }, 0) end
@@ -99,7 +110,8 @@ function rules.table_ref(self, node)
     if node.period then self:fault(node.period.pos, "INVALID_TABLE_FUNCTION_INVOCATION", "FOR ... AS OF needs a table") end
     local alias = self:unique_name(node.alias and node.alias.name or first.name)
     piece = new(node.pos, nil, quote(named.sql_name), " AS ", quote(alias))
-    for i, column in ipairs(named.columns) do
+    if named.open then piece[#piece + 1], fields = open_fields(node, alias, first.name:lower()) end
+    for i, column in ipairs(named.open and {} or named.columns) do
       fields[i] = field(column.name, column.type, alias, column.sql_name, first.name:lower())
     end
   else
@@ -107,7 +119,8 @@ function rules.table_ref(self, node)
     local alias = self:unique_name(node.alias and node.alias.name or asked.table)
     piece = new(node.pos, nil, found.sql, " AS ", quote(alias))
     local path = { asked.catalog or "awsdatacatalog", asked.database, asked.table .. (asked.suffix or "") }
-    for i, t in ipairs(self:column_types(found.columns, node.pos)) do
+    if found.open then piece[#piece + 1], fields = open_fields(node, alias, path[3], path) end
+    for i, t in ipairs(self:column_types(found.columns or {}, node.pos)) do
       local column = found.columns[i]
       fields[i] = field(column.name, t, alias, column.name, path[3], path)
       fields[i].hidden = column.hidden
@@ -119,8 +132,9 @@ end
 local function derived(self, node, query, columns, lateral)
   local alias = self:unique_name(node.alias and node.alias.name or "q")
   local fields = {}
-  for i, column in ipairs(columns) do fields[i] = field(column.name, column.type, alias, column.sql_name, nil) end
+  for i, column in ipairs(columns) do fields[i] = field(column.unnamed and "" or column.name, column.type, alias, column.sql_name, nil) end
   local piece = new(node.pos, nil, lateral and "LATERAL (" or "(", query, ") AS ", quote(alias))
+  if columns.open then piece[#piece + 1], fields = open_fields(node, alias) end
   return sampled(self, node, piece), rename(self, node, fields)
 end
 
@@ -144,6 +158,7 @@ end
 local function unnest_argument(self, piece, i)
   local t = piece.type
   local base = "e" .. i
+  if t.name == "any" then t = types.array(types.any) end
   if t.name == "map" then
     return { { base .. "k", new(nil, nil, "unnest(map_keys(", piece, "))") }, { base .. "v", new(nil, nil, "unnest(map_values(", piece, "))") } },
       { { t.key, quote(base .. "k") }, { t.value, quote(base .. "v") } }, new(nil, nil, "cardinality(", piece, ")")
@@ -210,12 +225,36 @@ local merged_value = {
   FULL = function(l, r) return ("coalesce(%s, %s)"):format(l, r) end,
 }
 
+local function is_open(fields)
+  for _, f in ipairs(fields) do
+    if f.open then return true end
+  end
+  return false
+end
+
+-- With an undescribed side the engine does what USING does.
+local function open_using(columns, left, right)
+  local written, merged = {}, {}
+  for i, column in ipairs(columns) do
+    written[i] = quote(column.name)
+    merged[i] = { name = column.name, type = types.any, sql = quote(column.name) }
+  end
+  local both = table.move(right, 1, #right, #left + 1, table.move(left, 1, #left, 1, {}))
+  for _, f in ipairs(both) do
+    local is_merged = false
+    for _, column in ipairs(columns) do is_merged = is_merged or f.name:lower() == column.name:lower() end
+    if not is_merged then merged[#merged + 1] = f end
+  end
+  return nil, merged, " USING (" .. table.concat(written, ", ") .. ")"
+end
+
 -- USING (a, b): equality of both sides; the column exists once.
 local function using(self, node, left, right, columns)
   local conditions, merged, dropped = {}, {}, {}
   for i, column in ipairs(columns) do
     local name = column.name:lower()
     local pair = {}
+    if is_open(left) or is_open(right) then return open_using(columns, left, right) end
     for side, fields in ipairs { left, right } do
       local found, twice = find_column(fields, name)
       if not found then
@@ -244,17 +283,17 @@ function rules.join(self, node, outer, left_of)
   local both = table.move(right_fields, 1, #right_fields, #left_fields + 1, table.move(left_fields, 1, #left_fields, 1, {}))
   if node.right.kind == "join" then right = new(nil, nil, "(", right, ")") end
   if node.type == "CROSS" then return new(node.pos, nil, left, " CROSS JOIN ", right), both end
-  local on
+  local on, native
   if node.natural then
     local shared = common_columns(left_fields, right_fields)
     if #shared == 0 then return new(node.pos, nil, left, " ", node.type, " JOIN ", right, " ON true"), both end
     on, both = using(self, node, left_fields, right_fields, shared)
   elseif node.using then
-    on, both = using(self, node, left_fields, right_fields, node.using)
+    on, both, native = using(self, node, left_fields, right_fields, node.using)
   else
     on = self:condition(node.on, scopes.new(both, scopes.new(left_of, outer)), "JOIN ON clause")
   end
-  return new(node.pos, nil, left, " ", node.type, " JOIN ", right, " ON ", on), both
+  return new(node.pos, nil, left, " ", node.type, " JOIN ", right, native or " ON ", on or ""), both
 end
 
 -- FROM a, b, c

@@ -1,6 +1,9 @@
 -- Which names mean what at a place of the statement. A scope lists the columns of its FROM in order and has a parent:
 -- the scope around a subquery.
 
+local names = require("lib.sql.names")
+local types = require("lib.sql.types")
+
 local M = {}
 
 ---@class SqlField
@@ -62,10 +65,21 @@ function M.find(scope, qualifier, name)
         found = field
       end
     end
+    found = found or M.from_open(scope, qualifier, name)
     if found then return found end
     scope = scope.parent
   end
   return nil
+end
+
+-- A column of a relation whose columns nobody described: it may be there.
+function M.from_open(scope, qualifier, name)
+  local owner, several
+  for _, field in ipairs(scope.fields) do
+    if field.open and (#qualifier == 0 or relation_matches(field, qualifier)) then owner, several = field, owner ~= nil end
+  end
+  if not owner then return nil end
+  return { name = name, type = types.any, sql = (several and "" or owner.sql .. ".") .. names.quote(name) }
 end
 
 -- The columns of one relation, for alias.*

@@ -48,7 +48,10 @@ local function expand_star(self, item, scope)
   if not item.of and #fields == 0 then self:fault(item.pos, "COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause") end
   local columns = {}
   for _, f in ipairs(fields) do
-    if not f.hidden then
+    if f.open then
+      columns[#columns + 1] = { name = "", type = types.any, star = true, piece = new(item.pos, types.any, f.sql, ".*") }
+      columns.open = true
+    elseif not f.hidden then
       columns[#columns + 1] = { name = f.name, type = f.type, piece = f.piece or new(item.pos, f.type, f.sql) }
     end
   end
@@ -68,6 +71,7 @@ local function select_columns(self, items, scope)
     if item.kind == "star" then
       local expanded = expand_star(self, item, scope)
       table.move(expanded, 1, #expanded, #columns + 1, columns)
+      columns.open = columns.open or expanded.open
     else
       local piece = self:expr(item.expression, scope)
       if piece.type.name == "function" then self:mismatch(item.pos, "a lambda cannot be selected") end
@@ -181,7 +185,8 @@ function Translator:select(node, outer, opts)
   self:name_columns(columns, opts.top)
   local written = {}
   for i, column in ipairs(columns) do
-    written[i] = new(nil, nil, opts.top and not opts.raw and self:as_result(column.piece) or column.piece, " AS ", quote(column.sql_name))
+    local value = opts.top and not opts.raw and self:as_result(column.piece) or column.piece
+    written[i] = column.star and value or new(nil, nil, value, " AS ", quote(column.sql_name))
   end
   local piece = new(node.pos, nil, "SELECT ", node.distinct and "DISTINCT " or "", code.join(written, ", "))
   local function clause(...) table.move({ ... }, 1, select("#", ...), #piece + 1, piece) end
