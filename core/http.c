@@ -61,13 +61,16 @@ struct sm_http_call {
 /* ---- the loop below libcurl ---- */
 
 static void collect_ended(struct sm_http *http);
+static void start_over(struct sm_http *http);
 
 static void act(struct sm_http *http, curl_socket_t fd, int what)
 {
 	int running;
+	CURLMcode code = curl_multi_socket_action(http->multi, fd, what, &running);
 
-	curl_multi_socket_action(http->multi, fd, what, &running);
 	collect_ended(http);
+	if (code == CURLM_ABORTED_BY_CALLBACK)
+		start_over(http);
 }
 
 static void socket_ready(struct sm_io *io, short revents)
@@ -133,14 +136,27 @@ static int on_timer(CURLM *multi, long timeout_ms, void *cls)
 	(void)multi;
 	if (timeout_ms < 0)
 		sm_timer_stop(http->loop, &http->timer);
-	else
-		sm_timer_start(http->loop, &http->timer, sm_clock_mono_ns() + timeout_ms * NS_PER_MS);
+	else if (sm_timer_start(http->loop, &http->timer, sm_clock_mono_ns() + timeout_ms * NS_PER_MS) != SM_OK)
+		return -1;
 	return 0;
 }
 
 static void timer_fire(struct sm_timer *timer)
 {
 	act(OWNER_OF(timer, struct sm_http, timer), CURL_SOCKET_TIMEOUT, 0);
+}
+
+static bool make_multi(struct sm_http *http)
+{
+	http->multi = curl_multi_init();
+	if (http->multi == NULL)
+		return false;
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, MAX_IDLE_CONNECTIONS);
+	return true;
 }
 
 struct sm_http *sm_http_new(struct sm_loop *loop)
@@ -156,16 +172,10 @@ struct sm_http *sm_http_new(struct sm_loop *loop)
 		return NULL;
 	http->loop = loop;
 	http->timer.fire = timer_fire;
-	http->multi = curl_multi_init();
-	if (http->multi == NULL) {
+	if (!make_multi(http)) {
 		free(http);
 		return NULL;
 	}
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, MAX_IDLE_CONNECTIONS);
 	return http;
 }
 
@@ -267,6 +277,24 @@ static void collect_ended(struct sm_http *http)
 		give_easy_back(call);
 		call->options.on_change(call->options.owner);
 	}
+}
+
+/*
+ * A watch or a timer could not be had: libcurl gives everything up for good. All calls end, and a new multi handle
+ * serves the next ones; without memory even for that the next start fails.
+ */
+static void start_over(struct sm_http *http)
+{
+	for (struct sm_http_call *call = http->calls; call != NULL; call = call->next) {
+		if (call->ended || !call->started)
+			continue;
+		call_end(call, CURLE_OUT_OF_MEMORY);
+		give_easy_back(call);
+		call->options.on_change(call->options.owner);
+	}
+	curl_multi_cleanup(http->multi);
+	sm_timer_stop(http->loop, &http->timer);
+	make_multi(http);
 }
 
 static void call_unlink(struct sm_http_call *call)
@@ -659,6 +687,7 @@ enum sm_status sm_http_upload(struct sm_http_call *call, int64_t length, struct 
 enum sm_status sm_http_start(struct sm_http_call *call, struct sm_error *err)
 {
 	enum sm_status status = SM_OK;
+	CURLMcode code;
 
 	/* libcurl would wait for "100 Continue", and would call any body a form. */
 	if (call->has_body || call->uploads)
@@ -668,9 +697,14 @@ enum sm_status sm_http_start(struct sm_http_call *call, struct sm_error *err)
 	if (status != SM_OK)
 		return status;
 	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->fields);
-	if (curl_multi_add_handle(call->http->multi, call->easy) != CURLM_OK)
+	if (call->http->multi == NULL && !make_multi(call->http))
 		return sm_fail(err, SM_NOMEM, "not enough memory for a request");
 	call->started = true;
+	code = curl_multi_add_handle(call->http->multi, call->easy);
+	if (code == CURLM_ABORTED_BY_CALLBACK)
+		start_over(call->http);
+	if (code != CURLM_OK)
+		return sm_fail(err, SM_NOMEM, "not enough memory for a request");
 	return SM_OK;
 }
 

@@ -597,6 +597,30 @@ TEST(client_leaves_a_streamed_request_body)
 	finish();
 }
 
+TEST(connections_beyond_the_limit_wait_and_are_served)
+{
+	int fds[20], late;
+
+	begin(false);
+	for (int i = 0; i < 20; i++) {
+		fds[i] = client();
+		push_text(fds[i], "GET /hang HTTP/1.1\r\n" HOST "\r\n");
+	}
+	turn_until(&requests, 20);
+	late = client();
+	push_text(late, "GET /late HTTP/1.1\r\n" HOST "\r\n");
+	for (int i = 0; i < 20; i++)
+		sm_loop_turn(loop, 2);
+	CHECK(requests == 20 && sm_server_connections(server) == 20);
+	close(fds[7]);
+	CHECK(!pull(late, "/late got 0"));
+	for (int i = 0; i < 20; i++)
+		if (i != 7)
+			close(fds[i]);
+	close(late);
+	finish();
+}
+
 TEST(a_taken_port_is_a_conflict)
 {
 	struct sm_server_config config = {.host = "127.0.0.1", .max_header_bytes = 4096, .max_connections = 1};
@@ -719,6 +743,7 @@ int main(void)
 	RUN(a_broken_stream_is_not_ended_properly);
 	RUN(streamed_request_bodies_arrive_in_pieces);
 	RUN(client_leaves_a_streamed_request_body);
+	RUN(connections_beyond_the_limit_wait_and_are_served);
 	RUN(a_taken_port_is_a_conflict);
 	RUN(stopping_lets_a_running_request_finish);
 	RUN(stopping_cuts_what_outlasts_the_drain);
