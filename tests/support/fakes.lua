@@ -57,9 +57,8 @@ function M.lock(clock, overrides)
   local rows, fence = {}, 0
   local lock = { rows = rows }
   local function refuse(row, now)
-    local free_at = math.max(row.expires_at, row.allow_after)
-    return nil, errors.new("CooldownActive", "Full load recently triggered.",
-      { retry_after_seconds = math.ceil(math.max(0, free_at - now)), owner = row.owner, token = row.token })
+    local wait = row.allow_after > now and row.allow_after - now or math.min(row.expires_at - now, 10)
+    return nil, errors.new("CooldownActive", "A refresh is running.", { retry_after_seconds = math.ceil(wait), owner = row.owner, token = row.token })
   end
   function lock.acquire(request)
     local row, now = rows[request.key], clock.now()

@@ -5,12 +5,15 @@ local state = require "adapters.local.state"
 
 local M = {}
 
+local LOOK_AGAIN_SECONDS <const> = 10 -- at most, when a living lease is all that stands in the way: it is given back early
+
 local function refusal(row, now, ignore_cooldown)
-  local free_at = row.released == 0 and row.expires_at or 0
-  if not ignore_cooldown and row.allow_after > free_at then free_at = row.allow_after end
-  if free_at <= now then return nil end
-  return errors.new("CooldownActive", "Full load recently triggered.",
-    { retry_after_seconds = math.ceil(free_at - now), owner = row.owner, token = row.token })
+  local held = row.released == 0 and row.expires_at - now or 0
+  local cooling = not ignore_cooldown and row.allow_after - now or 0
+  if held <= 0 and cooling <= 0 then return nil end
+  local wait = cooling > 0 and cooling or math.min(held, LOOK_AGAIN_SECONDS)
+  return errors.new("CooldownActive", held > 0 and "A refresh is running." or "A refresh was started a moment ago.",
+    { retry_after_seconds = math.ceil(wait), owner = row.owner, token = row.token, held = held > 0 })
 end
 
 local function lease_of(row)

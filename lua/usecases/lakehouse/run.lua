@@ -38,7 +38,7 @@ local function list_layers(ports, run, ctx, max_dirs)
 end
 
 local function refused(ports, run, ctx, err)
-  local details = { retry_after_seconds = err.details.retry_after_seconds, run = run }
+  local details = { retry_after_seconds = err.details.retry_after_seconds, run = run, job_id = err.details.owner }
   details.layers = list_layers(ports, run, ctx, 0)
   return nil, errors.new("CooldownActive", err.message, details)
 end
