@@ -282,6 +282,20 @@ static int l_remaining(lua_State *L)
 	return 1;
 }
 
+/*
+ * set_deadline(seconds): from now on the running task has this long; 0 means for ever. For trusted code that knows its
+ * work to be longer than usual. Nothing happens outside a task.
+ */
+static int l_set_deadline(lua_State *L)
+{
+	struct sm_task *task = sm_task_current(L);
+	lua_Number seconds = luaL_checknumber(L, 1);
+	luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1, "a number of seconds is needed");
+	if (task != NULL)
+		sm_task_set_deadline(task, seconds > 0 ? sm_clock_mono_ns() + (int64_t)(seconds * 1e9) : 0);
+	return 0;
+}
+
 /* can_wait() -> true where a wait is possible. */
 static int l_can_wait(lua_State *L)
 {
@@ -346,7 +360,7 @@ int luaopen_sm_task_core(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{"sleep", l_sleep},         {"start", l_start},       {"park", l_park_new},         {"id", l_id},
-		{"context", l_context},     {"remaining", l_remaining}, {"can_wait", l_can_wait}, {"on_signal", l_on_signal},
+		{"context", l_context},     {"remaining", l_remaining}, {"set_deadline", l_set_deadline}, {"can_wait", l_can_wait}, {"on_signal", l_on_signal},
 		{"exit", l_exit},           {NULL, NULL}};
 	static const luaL_Reg task_methods[] = {{"cancel", l_task_cancel}, {"status", l_task_status}, {NULL, NULL}};
 	static const luaL_Reg park_methods[] = {{"wait", l_park_wait}, {"wake", l_park_wake}, {"woken", l_park_woken}, {NULL, NULL}};

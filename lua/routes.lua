@@ -19,8 +19,9 @@
 --
 -- Fields of a route: method, pattern, use_case | built_in, status, answer (for the document), headers, accept,
 --   auth = "caller" (default) | "open" | "health" (open when the setting says so) | "signature" (the storage port checks it),
---   etag = true (conditional GET), location (pattern of the Location header of a 202), produces (media type of a
---   built-in or streamed answer).
+--   etag = true (conditional GET), location (pattern of the Location header of a 202),
+--   produces (media type of a built-in or streamed answer),
+--   seconds (of work, when it may take longer than SEWING_REQUEST_SECONDS).
 local M = {}
 
 local IDEMPOTENCY = { ["idempotency-key"] = "idempotency_key" }
@@ -55,7 +56,7 @@ M.list = {
   { method = "DELETE", pattern = "/query/{query_execution_id}", use_case = "cancel_query", status = 200,
     answer = "The query was cancelled." },
 
-  { method = "POST", pattern = "/materialize", use_case = "materialize", status = 200, headers = IDEMPOTENCY,
+  { method = "POST", pattern = "/materialize", use_case = "materialize", status = 200, headers = IDEMPOTENCY, seconds = 900,
     answer = "The rows of the query are in the table." },
   { method = "POST", pattern = "/materialize/undo", use_case = "undo_materialize", status = 200,
     answer = "The table is back at its version before." },

@@ -31,6 +31,7 @@ local OUTCOMES <const> = { accepted = 202, degraded = 503 }
 ---@field max_body_bytes integer
 ---@field health_open boolean?
 ---@field built_in table<string, fun(api: table, request: table, params: table): table?, Error?>?
+---@field set_deadline (fun(seconds: number))?          gives the running request more time
 ---@field read_source (fun(path: string): string?)?    a script's text, for the log
 ---@field sha256 fun(s: string): string?   for entity tags; without it there are none
 
@@ -199,6 +200,7 @@ local function finish(self, request, route, node, result, outcome, shape)
 end
 
 local function run_use_case(self, request, route, node, params, caller)
+  if route.seconds and self.set_deadline then self.set_deadline(route.seconds) end
   local use_case, load_error = self.use_case(route.use_case)
   if not use_case then return self:refuse(request, load_error, route, node) end
   local plan = plan_of(self, route, use_case)

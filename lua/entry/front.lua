@@ -103,7 +103,7 @@ function M.build(settings, app, options)
     settings = visible(settings), allowed_origin = settings.allowed_origin, max_body_bytes = settings.max_body_bytes,
     health_open = settings.health_open, built_in = { openapi = openapi(app, settings) },
     version = require("version").number,
-    read_source = read_source,
+    read_source = read_source, set_deadline = not options.trusted and require("sm.task").set_deadline or nil,
     sha256 = function(s) return require("sm.crypto").sha256(s) end,
   }
 end

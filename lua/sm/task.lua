@@ -2,7 +2,7 @@
 local core = require "sm.task_core"
 
 local M = {
-  sleep = core.sleep, id = core.id, remaining = core.remaining, exit = core.exit, context = core.context,
+  sleep = core.sleep, id = core.id, remaining = core.remaining, set_deadline = core.set_deadline, exit = core.exit, context = core.context,
   on_signal = core.on_signal,
 }
 

@@ -89,7 +89,8 @@ local function new_job(request, now)
   local job = { id = request.id, run = request.run, owner = request.owner, state = "QUEUED", created_at = now, updated_at = now,
     steps = {}, lease = request.lease, idempotency_key = request.idempotency_key, cancel_requested = false }
   for i, step in ipairs(request.steps) do
-    job.steps[i] = { name = step.name, layer = step.layer, kind = step.kind, after = step.after, state = "PENDING", warnings = {}, attempt = 0 }
+    job.steps[i] = { name = step.name, layer = step.layer, kind = step.kind, after = step.after, state = "PENDING", warnings = {},
+      attempt = 0 }
   end
   return job
 end
@@ -121,7 +122,8 @@ function M.jobs(clock, overrides)
   function jobs.get(id) return find(id) end
   function jobs.list(query)
     local items = {}
-    for _, job in ipairs(order) do if #items < (query.limit or 50) and (not query.state or job.state == query.state) then items[#items + 1] = job end end
+    for _, job in ipairs(order) do if #items < (query.limit or 50) and (not query.state
+      or job.state == query.state) then items[#items + 1] = job end end
     return { items = items }
   end
   function jobs.update(id, changes, options)
@@ -338,7 +340,8 @@ function M.ports(overrides)
   }, overrides)
 end
 
-M.settings = { cooldown_seconds = 30, resource_key = "full-load", lease_seconds = 60, presign_ttl_seconds = 900, max_dirs_per_layer = 25,
+M.settings = { cooldown_seconds = 30, request_seconds = 4000, resource_key = "full-load", lease_seconds = 60, presign_ttl_seconds = 900,
+  max_dirs_per_layer = 25,
   max_files_per_dir = 50, min_live_ratio = 0.5, service_name = "sewingmachine", query_wait_seconds = 25, query_max_bytes = 1 << 30,
   fixed_run = "2025-08-13", keep_versions = 3 }
 
@@ -353,7 +356,8 @@ M.pipeline_list = {
 
 function M.ctx(overrides)
   local pipeline = assert(require("domain.lakehouse.pipeline_rules").prepare(M.pipeline_list))
-  return with({ caller = "anna", base_url = "http://127.0.0.1:8080", settings = M.settings, pipeline = pipeline, version = "test" }, overrides)
+  return with({ caller = "anna", base_url = "http://127.0.0.1:8080", settings = M.settings, pipeline = pipeline, version = "test" },
+    overrides)
 end
 
 return M

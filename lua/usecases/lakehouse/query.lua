@@ -13,6 +13,7 @@ local M = {}
 
 local DEFAULT_ROWS <const>, MAX_ROWS <const> = 500, 1000
 local MAX_WAIT_SECONDS <const> = 3600
+local ANSWER_SECONDS <const> = 5
 
 M.name = "query"
 M.summary = "Run a reading SQL statement, or read on in the result of an earlier one."
@@ -63,7 +64,10 @@ function M.run(ports, input, ctx)
   if input.format ~= "json" then return download(ports, input, ctx) end
   local execution, err, is_new = find_or_start(ports, input, ctx)
   if not execution then return nil, err end
-  execution, err = executions.wait(ports, execution.id, input.wait or ctx.settings.query_wait_seconds, is_new)
+  -- A little is kept of the time that a request has, so that the word "not yet" still gets out.
+  local longest = math.max(0, ctx.settings.request_seconds - ANSWER_SECONDS)
+  local wait = math.min(input.wait or ctx.settings.query_wait_seconds, longest)
+  execution, err = executions.wait(ports, execution.id, wait, is_new)
   if not execution then return nil, err end
   if not executions.is_over(execution) then
     return { query_execution_id = execution.id, state = execution.state }, "accepted"
