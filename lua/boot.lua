@@ -106,7 +106,9 @@ local function lake_ports(self, all)
   end)
   on_lake("table_store", function(lake) return require("adapters.local.table_store").new(lake) end)
   on_lake("warehouse", function(lake)
-    return require("adapters.local.warehouse").new { lake = lake, state = self.state, max_bytes = self.settings.query_max_bytes }
+    local s = self.settings
+    return require("adapters.local.warehouse").new { lake = lake, state = self.state, max_bytes = s.query_max_bytes, max_rows = s.query_max_rows,
+      max_scanned_bytes = s.query_max_scan, running = s.query_parallel }
   end)
   on_lake("storage", function()
     all.catalog.databases() -- makes the catalog, whose listing of files the port does not promise

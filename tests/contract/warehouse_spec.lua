@@ -191,6 +191,17 @@ for name, open in pairs(adapters) do
       assert.matches("SEWING_QUERY_MAX_BYTES", e.error.message)
     end)
 
+    it("reads no more of the tables than it may", function()
+      start_with { max_scanned_bytes = 1000 }
+      f.run "CREATE TABLE d.t AS SELECT x, uuid() AS u FROM UNNEST(sequence(1, 1000)) t(x)"
+      local e = finished "SELECT count(*) FROM d.t"
+      assert.are.equal("LimitExceeded", e.error.code)
+      assert.matches("SEWING_QUERY_MAX_SCAN", e.error.message)
+      assert.is_true(e.stats.scanned_bytes > 1000)
+      assert.are.equal("LimitExceeded", select(2, w.export { sql = "SELECT * FROM d.t", caller = "ann", format = "parquet" }).code)
+      assert.are.equal("SUCCEEDED", finished("SELECT 1").state)
+    end)
+
     it("runs pipeline statements and says how many rows they touched", function()
       local made = f.run "CREATE TABLE d.t AS SELECT x FROM UNNEST(sequence(1, 10)) t(x)"
       assert.are.equal(10, made.rows)

@@ -281,6 +281,20 @@ describe("iceberg tables", function()
     assert.is_false(files.exists(path))
   end)
 
+  it("cleans up after a CREATE that never ended", function()
+    local location = "file://" .. f.lake.root .. "/d/t"
+    assert(store:prepare { database = "d", name = "t", location = location, last_column_id = 1,
+      fields = { { id = 1, name = "a", required = false, type = "long" } } })
+    create("whole")
+    con:close()
+    f.stop()
+    f = fixture.open { data = f.data }
+    store, con = f.lake.store, assert(f.lake.engine:connect())
+    assert.is_false(files.exists(store_module.path(location)))
+    assert.is_truthy(load("whole"))
+    assert.are.equal(location, require("adapters.local.lake").location(f.lake, "d", "t"))
+  end)
+
   it("survives names and values with quotes", function()
     store:create { database = "d", name = "t", location = "file://" .. f.lake.root .. "/d/t", last_column_id = 1,
       fields = { { id = 1, name = [[o'b"c]], required = false, type = "string" } } }

@@ -39,6 +39,7 @@ function M.open(options)
     library = settings.library, threads = settings.threads, memory_bytes = settings.memory_bytes or 1 << 30, temp_dir = data .. "/tmp",
       folders = folders,
   }
+  catalog:abandon_unfinished()
   lake.store:remove_dropped()
   return lake
 end

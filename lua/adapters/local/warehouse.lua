@@ -276,8 +276,7 @@ end
 
 -- Parquet has its index at the end, so it is made whole in a file that is gone once it is open for reading.
 local function parquet_reader(self, run, close)
-  local sql = require "lib.sql"
-  local query, err = sql.translate.query(run.tree, run.resolver:context(run.parameters))
+  local query, err = runner.translated(run)
   if not query then return nil, err end
   local con
   con, err = run.connection()

@@ -177,7 +177,14 @@ function Catalog:dropped_locations()
   return found
 end
 
--- Locations made for a CREATE that never ended: no table points below them.
+-- Locations of a CREATE that a dead process never ended: no table points below them. They count as dropped from now on.
+-- Only for the start, when nobody is creating a table.
+function Catalog:abandon_unfinished()
+  return checked(self.db:exec([[
+    UPDATE table_locations SET dropped = 1 WHERE dropped = 0 AND NOT EXISTS (
+      SELECT 1 FROM iceberg_tables WHERE substr(metadata_location, 1, length(location) + 1) = location || '/')]]))
+end
+
 function Catalog:owns_location(location)
   return self.db:row("SELECT 1 AS found FROM table_locations WHERE location = ?", location) ~= nil
 end

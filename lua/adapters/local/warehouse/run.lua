@@ -36,14 +36,22 @@ local function check_scanned(resolver, request)
   return true
 end
 
--- A reading statement as an open cursor.
----@return table|nil cursor, Error? err
-function M.open_query(run)
-  local query, err = sql.translate.query(run.tree, run.resolver:context(run.parameters))
+-- The engine's text of a query whose tables are not too large.
+---@return {sql: string, columns: table[]}|nil query, Error? err
+function M.translated(run, tree)
+  local query, err = sql.translate.query(tree or run.tree, run.resolver:context(run.parameters))
   if not query then return nil, err end
   local ok
   ok, err = check_scanned(run.resolver, run.request)
   if not ok then return nil, err end
+  return query
+end
+
+-- A reading statement as an open cursor.
+---@return table|nil cursor, Error? err
+function M.open_query(run)
+  local query, err = M.translated(run)
+  if not query then return nil, err end
   local con
   con, err = run.connection()
   if not con then return nil, err end
@@ -95,7 +103,7 @@ local function explain(run, path)
   local inner = run.tree.statement
   if inner.kind ~= "query" then return nil, errors.new("NotSupported", "EXPLAIN is offered for queries") end
   inner.text, inner.parameters = run.tree.text, run.tree.parameters
-  local translated, err = sql.translate.query(inner, run.resolver:context(run.parameters))
+  local translated, err = M.translated(run, inner)
   if not translated then return nil, err end
   local con
   con, err = run.connection()
