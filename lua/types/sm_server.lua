@@ -1,6 +1,7 @@
 ---@meta sm.server
 -- luacheck: no max line length
--- The local HTTP/1.1 server. Each request is a task; when the client leaves, its task is cancelled. Refusals of the
+-- The local HTTP/1.1 server. Each request is a task; when the client leaves (or only closes its sending side while the
+-- task waits), its task is cancelled. Refusals of the
 -- host itself (400, 408, 413, 431, 501) are JSON: {"error":{"code","message"}}.
 
 ---@class sm.server

@@ -385,6 +385,37 @@ describe("sm.server", function()
     end)
   end)
 
+  it("survives a collector at full pressure", function()
+    serve {
+      function(req)
+        collectgarbage()
+        if req.path == "/wait" then task.sleep(0.001) end
+        if req.path == "/fail" then error("x") end
+        if req.path == "/stream" then
+          return { body = function(write) for _ = 1, 20 do write(("x"):rep(20000)) collectgarbage() end end, after = collectgarbage }
+        end
+        return { body = ("z"):rep(20000) .. req.headers.host .. req.body }
+      end,
+      on_failure = function() collectgarbage() return { status = 500 } end,
+    }
+    local jobs = {}
+    for i, path in ipairs { "/", "/wait", "/stream", "/fail" } do
+      jobs[i] = function() return assert(get(path, { method = "POST", body = ("b"):rep(3000) })).status end
+    end
+    jobs[5] = function() assert(get("/stream", { stream = true })).read(10) collectgarbage() return "left" end
+    jobs[6] = function()
+      local count = 0
+      return assert(get("/", { method = "PUT", body = function()
+        count = count + 1
+        collectgarbage()
+        return count < 10 and ("q"):rep(10000) or nil
+      end })).status
+    end
+    for _ = 1, 3 do
+      assert.same({ 200, 200, 200, 500, "left", 200, n = 6 }, (assert(task.parallel(jobs))))
+    end
+  end)
+
   it("says conflict when the port is taken", function()
     serve { function() return {} end }
     local other, message, code = server_module.listen { host = "127.0.0.1", port = running.port, on_request = function() return {} end }
