@@ -14,7 +14,7 @@ local M = {}
 ---@class Step             one recorded step of a job
 ---@field name string
 ---@field layer string     bronze | staging | quarantine | silver | gold
----@field kind string      load | prepare | sql | test
+---@field kind string      load | prepare | sql | test | tidy
 ---@field after string[]   names of the steps that must have succeeded
 ---@field state string     PENDING | RUNNING | SUCCEEDED | FAILED | CANCELLED
 ---@field started_at number?

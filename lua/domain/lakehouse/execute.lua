@@ -32,7 +32,8 @@ local function ensure_table(ports, wanted)
   if err.code ~= "NotFound" then return nil, err end
   local name = wanted.database .. "." .. wanted.name
   return run_template(ports, "create_table",
-    { table = name, location = ports.catalog.location(wanted.database, wanted.name), columns = wanted.columns }, wanted.database)
+    { table = name, location = ports.catalog.location(wanted.database, wanted.name), columns = wanted.columns,
+      keep_seconds = wanted.keep_seconds }, wanted.database)
 end
 
 local function ensure_databases(ports, tables)
@@ -140,7 +141,21 @@ local function tests(ports, work, step)
   return { warnings = warnings }
 end
 
-local kinds = { prepare = prepare, sql = statements, test = tests }
+-- Tidy -------------------------------------------------------------------------------------------------------------
+
+-- Lets go of versions that have outlived their time. The refresh is complete by now, so a table that cannot be tidied is
+-- a warning.
+local function tidy(ports, work)
+  local warnings = {}
+  for _, made in ipairs(plan.tables(work.pipeline)) do
+    local name = made.database .. "." .. made.name
+    local done, err = run_template(ports, "vacuum", { table = name }, made.database)
+    if not done then warnings[#warnings + 1] = ("%s: %s"):format(name, err.message) end
+  end
+  return { warnings = warnings }
+end
+
+local kinds = { prepare = prepare, sql = statements, test = tests, tidy = tidy }
 
 --- Does one step.
 ---@param ports table   warehouse, catalog, statements, ids

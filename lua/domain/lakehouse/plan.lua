@@ -78,6 +78,9 @@ function M.steps(pipeline)
   add_source_steps(steps, pipeline)
   add_silver_steps(steps, pipeline)
   add_model_steps(steps, pipeline)
+  local all = {}
+  for i, step in ipairs(steps) do all[i] = step.name end
+  add(steps, "tidy", "gold", "tidy", all)
   return steps
 end
 
@@ -117,9 +120,13 @@ end
 ---@return table[]
 function M.bronze_columns(source) return as_text(source.columns) end
 
---- Every Iceberg table the pipeline writes, with its columns.
+-- Staging is made anew with every load: nobody travels back in it. Elsewhere old versions stay for some days.
+local STAGING_SECONDS <const> = 3600
+local KEPT_SECONDS <const> = 5 * 86400
+
+--- Every Iceberg table the pipeline writes, with its columns and how long its versions are kept.
 ---@param pipeline Pipeline
----@return table[] {database, name, columns}
+---@return table[] {database, name, columns, keep_seconds}
 function M.tables(pipeline)
   local received = { name = "dms_received_ts", type = "timestamp(6)" }
   local list = {}
@@ -133,6 +140,7 @@ function M.tables(pipeline)
   for _, model in ipairs(pipeline.models) do
     list[#list + 1] = { database = model.database, name = model.name, columns = model.columns }
   end
+  for _, made in ipairs(list) do made.keep_seconds = made.database == "staging" and STAGING_SECONDS or KEPT_SECONDS end
   return list
 end
 

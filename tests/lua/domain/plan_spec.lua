@@ -65,7 +65,7 @@ describe("the shipped pipeline", function()
     end
     for _, made in ipairs(plan.tables(pipeline)) do
       assert(template.render(read_template("create_table"),
-        { table = made.database .. "." .. made.name, location = "file:///lake/x", columns = made.columns }))
+        { table = made.database .. "." .. made.name, location = "file:///lake/x", columns = made.columns, keep_seconds = made.keep_seconds }))
     end
   end)
 
