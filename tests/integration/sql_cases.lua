@@ -1,3 +1,4 @@
+-- luacheck: no max line length (a case is one line)
 -- { statement, rows as JSON texts with a blank between, types =, names =, fails = part of the message }
 return {
   -- silent differences between the engine and Trino

@@ -1,3 +1,4 @@
+-- luacheck: no max line length (a case is one line)
 -- Translated statements on the real engine: Trino's answers, as text.
 local duckdb = require "sm.duckdb"
 local sql = require "lib.sql"

@@ -29,7 +29,8 @@ local known = {
   { "Index must be greater than zero", "INVALID_FUNCTION_ARGUMENT", "%0" },
   { "Map keys must be unique", "INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed" },
   { "Could not parse string \"(.-)\" according to format specifier", "INVALID_FUNCTION_ARGUMENT", "Invalid format: \"%1\"" },
-  { "must appear in the GROUP BY clause", "EXPRESSION_NOT_AGGREGATE", "expression must be an aggregate expression or appear in GROUP BY clause" },
+  { "must appear in the GROUP BY clause", "EXPRESSION_NOT_AGGREGATE", "expression must be an aggregate expression or appear in GROUP "
+    .. "BY clause" },
   { "must be part of the GROUP BY|cannot contain aggregates", "EXPRESSION_NOT_AGGREGATE", "aggregates are not allowed here" },
   { "aggregate function calls cannot be nested", "NESTED_AGGREGATION", "Cannot nest aggregations" },
   { "cannot contain aggregate", "EXPRESSION_NOT_SCALAR", "WHERE clause cannot contain aggregations or window functions" },

@@ -15,7 +15,8 @@ local function catalog(tables)
     for _, part in ipairs { ref.database, ref.table } do
       if not part:find("^[%a_][%w_]*$") then return nil end
     end
-    local columns = tables[names.shown { database = ref.written_database, table = ref.table }] or tables[names.shown(ref)] or tables[ref.table]
+    local columns = tables[names.shown { database = ref.written_database, table = ref.table }] or tables[names.shown(ref)]
+      or tables[ref.table]
     local parts = {}
     for _, part in ipairs { ref.written_database or false, ref.table .. (ref.suffix or "") } do
       if part then parts[#parts + 1] = names.quote(part) end
@@ -38,7 +39,8 @@ function M.answer(object)
   local result
   result, err = sql.translate.query(inner, ctx)
   if not result then return failed(err) end
-  return { sql = (tree.kind == "explain" and (tree.analyze and "EXPLAIN ANALYZE " or "EXPLAIN ") or "") .. result.sql, columns = json.list(result.columns) }
+  return { sql = (tree.kind == "explain" and (tree.analyze and "EXPLAIN ANALYZE " or "EXPLAIN ") or "") .. result.sql,
+    columns = json.list(result.columns) }
 end
 
 ---@param line string

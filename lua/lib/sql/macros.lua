@@ -3,7 +3,8 @@
 
 local M = {}
 
-local divide_rounded = "CASE WHEN (n < 0) = (d < 0) THEN (2 * abs(n) + abs(d)) // (2 * abs(d)) ELSE -((2 * abs(n) + abs(d)) // (2 * abs(d))) END"
+local divide_rounded = "CASE WHEN (n < 0) = (d < 0) THEN (2 * abs(n) + abs(d)) // (2 * abs(d)) ELSE -((2 * abs(n) + abs(d)) // (2 * "
+  .. "abs(d))) END"
 
 -- name(parameters) -> body
 local list = {
@@ -30,28 +31,34 @@ local list = {
   -- text
   { "fit(s, n)", "CASE WHEN length(s) > n THEN error('Value ' || s || ' cannot be represented as varchar(' || n || ')') ELSE s END" },
   { "fit_or_null(s, n)", "CASE WHEN length(s) > n THEN NULL ELSE s END" },
-  { "day_interval_text(i)", "(CASE WHEN epoch(i) < 0 THEN '-' ELSE '' END || CAST(CAST(abs(epoch_ms(i)) // 86400000 AS BIGINT) AS VARCHAR) || "
+  { "day_interval_text(i)", "(CASE WHEN epoch(i) < 0 THEN '-' ELSE '' END || CAST(CAST(abs(epoch_ms(i)) // 86400000 AS BIGINT) AS "
+    .. "VARCHAR) || "
     .. "strftime(make_timestamp(CAST(abs(epoch_ms(i)) % 86400000 AS BIGINT) * 1000), ' %H:%M:%S.%g'))" },
   { "months_of(i)", "CAST(date_part('year', i) * 12 + date_part('month', i) AS BIGINT)" },
-  { "year_interval_text(i)", "(CASE WHEN trino.months_of(i) < 0 THEN '-' ELSE '' END || CAST(abs(trino.months_of(i)) // 12 AS VARCHAR) || '-' || "
+  { "year_interval_text(i)", "(CASE WHEN trino.months_of(i) < 0 THEN '-' ELSE '' END || CAST(abs(trino.months_of(i)) // 12 AS "
+    .. "VARCHAR) || '-' || "
     .. "CAST(abs(trino.months_of(i)) % 12 AS VARCHAR))" },
 
   -- collections
-  { "subscript(a, i)", "CASE WHEN i = 0 THEN error('SQL array indices start at 1') WHEN i < 0 THEN error('Array subscript is negative: ' || i) "
+  { "subscript(a, i)", "CASE WHEN i = 0 THEN error('SQL array indices start at 1') WHEN i < 0 THEN error('Array subscript is "
+    .. "negative: ' || i) "
     .. "WHEN i > len(a) THEN error('Array subscript must be less than or equal to array length: ' || i || ' > ' || len(a)) "
     .. "ELSE list_extract(a, i) END" },
-  { "map_subscript(m, k)", "CASE WHEN m IS NULL THEN NULL WHEN NOT map_contains(m, k) THEN error('Key not present in map: ' || CAST(k AS VARCHAR)) "
+  { "map_subscript(m, k)", "CASE WHEN m IS NULL THEN NULL WHEN NOT map_contains(m, k) THEN error('Key not present in map: ' || "
+    .. "CAST(k AS VARCHAR)) "
     .. "ELSE m[k] END" },
 }
 
 -- Texts that CAST takes in Trino. The engine takes more ('1.5' as integer, '2020/01/01' as date), so they are checked.
+local day = [[\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}]]
+local clock = [[\d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?]]
 local forms = {
   whole = [[\s*[+-]?\d+\s*]],
   float = [[\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|Infinity|NaN)\s*]],
-  date = [[\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}\s*]],
-  timestamp = [[\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}( \d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?)?\s*]],
-  timestamp_tz = [[\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}( \d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?)?\s*([+-]\d{1,2}:?\d{0,2}|[A-Za-z][A-Za-z0-9_/+-]*)?\s*]],
-  time = [[\s*\d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?\s*]],
+  date = day .. [[\s*]],
+  timestamp = day .. "( " .. clock .. [[)?\s*]],
+  timestamp_tz = day .. "( " .. clock .. [[)?\s*([+-]\d{1,2}:?\d{0,2}|[A-Za-z][A-Za-z0-9_/+-]*)?\s*]],
+  time = [[\s*]] .. clock .. [[\s*]],
   boolean = [[(?i)\s*(true|false|t|f|1|0)\s*]],
 }
 

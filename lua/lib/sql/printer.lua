@@ -109,7 +109,8 @@ local special_names = { normalize = true }
 function rules.call(node)
   local called = node.name[1].name
   if called == "listagg" and node.order_by then
-    return ("LISTAGG(%s%s) WITHIN GROUP (ORDER BY %s)"):format(node.distinct and "DISTINCT " or "", list(node.args), list(node.order_by, sort_item))
+    return ("LISTAGG(%s%s) WITHIN GROUP (ORDER BY %s)"):format(node.distinct and "DISTINCT " or "", list(node.args), list(node.order_by,
+      sort_item))
   end
   if special_names[called] and node.args[2] then return ("%s(%s, %s)"):format(called, show(node.args[1]), node.args[2].value) end
   local inside = node.star and "*" or (node.distinct and "DISTINCT " or "") .. list(node.args)
@@ -136,7 +137,8 @@ local group_words = { rollup = "ROLLUP", cube = "CUBE", grouping_sets = "GROUPIN
 
 local function grouping_element(element)
   if element.kind == "group" then return #element.items == 1 and show(element.items[1]) or group_set(element.items) end
-  return ("%s (%s)"):format(group_words[element.kind], list(element.sets, element.kind == "grouping_sets" and grouping_element or group_set))
+  return ("%s (%s)"):format(group_words[element.kind], list(element.sets, element.kind == "grouping_sets" and grouping_element
+    or group_set))
 end
 
 function rules.select(node)
@@ -144,7 +146,8 @@ function rules.select(node)
   local function clause(value) parts[#parts + 1] = value end
   if node.from then clause("FROM " .. list(node.from)) end
   if node.where then clause("WHERE " .. show(node.where)) end
-  if node.group_by then clause(("GROUP BY %s%s"):format(node.group_distinct and "DISTINCT " or "", list(node.group_by, grouping_element))) end
+  if node.group_by then clause(("GROUP BY %s%s"):format(node.group_distinct and "DISTINCT " or "", list(node.group_by,
+    grouping_element))) end
   if node.having then clause("HAVING " .. show(node.having)) end
   if node.windows then
     clause("WINDOW " .. list(node.windows, function(w) return name(w.name) .. " AS " .. window(w.window) end))
@@ -156,7 +159,8 @@ function rules.values(node) return "VALUES " .. list(node.rows) end
 function rules.table(node) return "TABLE " .. qualified(node.name) end
 
 -- An operand of a set operation: the right one in brackets, so that it stays one.
-local function operand(node) return node.kind == "set" and "(" .. show(node) .. ")" or node.kind == "query" and "(" .. show(node) .. ")" or show(node) end
+local function operand(node) return node.kind == "set" and "(" .. show(node) .. ")" or node.kind == "query" and "(" .. show(node) .. ")"
+  or show(node) end
 
 function rules.set(node)
   local left = node.left.kind == "query" and "(" .. show(node.left) .. ")" or show(node.left)

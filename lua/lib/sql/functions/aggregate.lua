@@ -41,7 +41,8 @@ local function average(self, args, node, slots)
     total.type, count.type = types.decimal(38, t.scale), types.bigint
     local unscaled = code.fill("CAST(replace(CAST($1 AS VARCHAR), '.', '') AS HUGEINT)", { total })
     local unit = t.scale == 0 and "1" or ("CAST('0.%s1' AS DECIMAL(%d,%d))"):format(("0"):rep(t.scale - 1), t.scale + 1, t.scale)
-    return self and node and code.fill(engine_cast("(CAST(trino.divide_rounded_or_null($1, $2) AS DECIMAL(38,0)) * " .. unit .. ")", t), { unscaled, count })
+    return self and node and code.fill(engine_cast("(CAST(trino.divide_rounded_or_null($1, $2) AS DECIMAL(38,0)) * " .. unit .. ")", t),
+      { unscaled, count })
   end
   if types.is_interval(t) or t.name == "any" then return code.fill("avg($d$1$o)$s", args, slots) end
   return code.fill(engine_cast("avg($dCAST($1 AS DOUBLE)$o)$s", average_type { t }), args, slots)
@@ -52,7 +53,8 @@ local function array_of(list) return types.array(list[1]) end
 local function extreme_n(name, descending)
   return function(_, args, _, slots)
     if #args == 1 then return code.fill(name .. "($d$1$o)$s", args, slots) end
-    return code.fill(("list_slice(list_sort(list($1) FILTER (WHERE $1 IS NOT NULL)$s, '%s'), 1, $2)"):format(descending and "DESC" or "ASC"), args, slots)
+    return code.fill(("list_slice(list_sort(list($1) FILTER (WHERE $1 IS NOT NULL)$s, '%s'), 1, $2)"):format(descending and "DESC"
+      or "ASC"), args, slots)
   end
 end
 
@@ -62,7 +64,8 @@ local function percentile(self, args, node, slots)
   local t = args[1].type
   if #args == 3 then self:unsupported(node.pos, "a weighted approx_percentile") end
   local engine = args[2].type.name == "array" and types.engine(t) .. "[]" or types.engine(t)
-  local result = code.fill(t.name == "any" and "quantile_disc($d$1, $2)$s" or ("CAST(quantile_disc($d$1, $2)$s AS %s)"):format(engine), args, slots)
+  local result = code.fill(t.name == "any" and "quantile_disc($d$1, $2)$s" or ("CAST(quantile_disc($d$1, $2)$s AS %s)"):format(engine),
+    args, slots)
   result.type = args[2].type.name == "array" and types.array(t) or t
   return result
 end

@@ -10,7 +10,8 @@ local new = code.new
 macros.add {
   { "element_at(a, i)", "CASE WHEN i = 0 THEN error('SQL array indices start at 1') ELSE list_extract(a, i) END" },
   { "first_seen(a)", "list_filter(a, lambda x, i: list_position(a, x) = i)" },
-  { "distinct_list(a)", "list_filter(a, lambda x, i: CASE WHEN x IS NULL THEN i = 1 + len(list_filter(a, lambda y, j: y IS NOT NULL AND j < "
+  { "distinct_list(a)", "list_filter(a, lambda x, i: CASE WHEN x IS NULL THEN i = 1 + len(list_filter(a, lambda y, j: y IS NOT NULL "
+    .. "AND j < "
     .. "coalesce(list_position(list_transform(a, lambda z: z IS NULL), true), 0))) ELSE list_position(a, x) = i END)" },
   { "has_null(a)", "list_count(a) < len(a)" },
 }
@@ -43,7 +44,8 @@ local function sequence(self, args, node)
   local t = args[1].type
   if types.is_whole(t) then
     local step = args[3] or new(nil, nil, "CASE WHEN ", args[1], " <= ", args[2], " THEN 1 ELSE -1 END")
-    return new(node.pos, types.array(types.bigint), "generate_series(CAST(", args[1], " AS BIGINT), CAST(", args[2], " AS BIGINT), CAST(", step, " AS BIGINT))")
+    return new(node.pos, types.array(types.bigint), "generate_series(CAST(", args[1], " AS BIGINT), CAST(", args[2], " AS BIGINT), CAST(",
+      step, " AS BIGINT))")
   end
   local step = args[3] or new(nil, nil, "CASE WHEN ", args[1], " <= ", args[2], " THEN to_days(1) ELSE to_days(-1) END")
   local list = new(nil, nil, "generate_series(CAST(", args[1], " AS TIMESTAMP), CAST(", args[2], " AS TIMESTAMP), ", step, ")")
@@ -58,8 +60,10 @@ registry.scalars {
   { "element_at", "mx", value_of, function(self, args)
     return code.fill("($1)[$2]", { args[1], self:coerce(args[2], args[1].type.key) })
   end },
-  { "contains", "ax", "boolean", with_element("CASE WHEN list_contains($1, $2) THEN true WHEN trino.has_null($1) THEN NULL ELSE list_contains($1, $2) END") },
-  { "array_position", "ax", "bigint", with_element("CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST(coalesce(list_position($1, $2), 0) AS BIGINT) END") },
+  { "contains", "ax", "boolean", with_element("CASE WHEN list_contains($1, $2) THEN true WHEN trino.has_null($1) THEN NULL ELSE "
+    .. "list_contains($1, $2) END") },
+  { "array_position", "ax", "bigint", with_element("CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST(coalesce(list_position($1, "
+    .. "$2), 0) AS BIGINT) END") },
   { "array_remove", "ax", "=1", with_element("list_filter($1, lambda x: (x <> $2) OR x IS NULL)") },
   { "array_distinct", "a", "=1", "trino.distinct_list($1)" },
   { "array_sort", "a", "=1", "list_sort($1, 'ASC', 'NULLS LAST')" },
@@ -72,12 +76,17 @@ registry.scalars {
     return code.fill("array_to_string(list_transform($1, lambda x: coalesce(x, $3)), $2)", { list, args[2], args[3] })
   end },
   { "array_union", "aa", "common", arrays_of_one_type("trino.distinct_list($1 || $2)") },
-  { "array_intersect", "aa", "common", arrays_of_one_type("list_filter(trino.distinct_list($1), lambda x: CASE WHEN x IS NULL THEN trino.has_null($2) ELSE list_contains($2, x) END)") },
-  { "array_except", "aa", "common", arrays_of_one_type("list_filter(trino.distinct_list($1), lambda x: CASE WHEN x IS NULL THEN NOT trino.has_null($2) ELSE NOT list_contains($2, x) END)") },
-  { "arrays_overlap", "aa", "boolean", arrays_of_one_type("CASE WHEN list_has_any(list_filter($1, lambda x: x IS NOT NULL), list_filter($2, lambda x: x IS NOT NULL)) THEN true "
+  { "array_intersect", "aa", "common", arrays_of_one_type("list_filter(trino.distinct_list($1), lambda x: CASE WHEN x IS NULL THEN "
+    .. "trino.has_null($2) ELSE list_contains($2, x) END)") },
+  { "array_except", "aa", "common", arrays_of_one_type("list_filter(trino.distinct_list($1), lambda x: CASE WHEN x IS NULL THEN NOT "
+    .. "trino.has_null($2) ELSE NOT list_contains($2, x) END)") },
+  { "arrays_overlap", "aa", "boolean", arrays_of_one_type("CASE WHEN list_has_any(list_filter($1, lambda x: x IS NOT NULL), "
+    .. "list_filter($2, lambda x: x IS NOT NULL)) THEN true "
     .. "WHEN trino.has_null($1) OR trino.has_null($2) THEN NULL ELSE false END") },
-  { "slice", "aii", "=1", "CASE WHEN $2 > 0 THEN list_slice($1, $2, $2 + $3 - 1) WHEN $2 < 0 AND -$2 <= len($1) THEN list_slice($1, len($1) + $2 + 1, len($1) + $2 + $3) WHEN $1 IS NOT NULL AND $2 <> 0 THEN list_slice($1, 1, 0) "
-    .. "WHEN $2 = 0 THEN error('SQL array indices start at 1') END", try = "CASE WHEN $2 > 0 THEN list_slice($1, $2, $2 + $3 - 1) WHEN $2 < 0 AND -$2 <= len($1) THEN list_slice($1, len($1) + $2 + 1, len($1) + $2 + $3) END" },
+  { "slice", "aii", "=1", "CASE WHEN $2 > 0 THEN list_slice($1, $2, $2 + $3 - 1) WHEN $2 < 0 AND -$2 <= len($1) THEN list_slice($1, "
+    .. "len($1) + $2 + 1, len($1) + $2 + $3) WHEN $1 IS NOT NULL AND $2 <> 0 THEN list_slice($1, 1, 0) "
+    .. "WHEN $2 = 0 THEN error('SQL array indices start at 1') END", try = "CASE WHEN $2 > 0 THEN list_slice($1, $2, $2 + $3 - 1) "
+      .. "WHEN $2 < 0 AND -$2 <= len($1) THEN list_slice($1, len($1) + $2 + 1, len($1) + $2 + $3) END" },
   { "flatten", "a", "elem", "flatten($1)" },
   { "repeat", "xi", function(list) return types.array(list[1]) end, "list_transform(range(CAST($2 AS BIGINT)), lambda x: $1)" },
   { "reverse", "a", "=1", "list_reverse($1)" },
@@ -95,9 +104,11 @@ registry.scalars {
     return fields and types.map(fields[1].type, fields[2].type)
   end, function(self, args, node)
     local element = args[1].type.element
-    if element.name ~= "row" or #element.fields ~= 2 then self:mismatch(node.pos, "map_from_entries needs an array of rows with two fields") end
+    if element.name ~= "row" or #element.fields ~= 2 then self:mismatch(node.pos, "map_from_entries needs an array of rows with two "
+      .. "fields") end
     local first, second = code.quote_text(types.field_name(element.fields[1], 1)), code.quote_text(types.field_name(element.fields[2], 2))
-    return code.fill(("map(list_transform($1, lambda x: struct_extract(x, %s)), list_transform($1, lambda x: struct_extract(x, %s)))"):format(first, second), args)
+    return code.fill(("map(list_transform($1, lambda x: struct_extract(x, %s)), list_transform($1, lambda x: struct_extract(x, "
+      .. "%s)))"):format(first, second), args)
   end },
   { "map_concat", "m+", "common", function(self, args, node)
     self:unify(args, node.pos, "maps")
@@ -125,11 +136,14 @@ local function entry(list) return list[1].name == "map" and { list[1].key, list[
 registry.scalars {
   { "transform", "al", function(list) return types.array(list[2].returns) end, "list_transform($1, $2)", lambda = lambda_at(2, element) },
   { "filter", "al", same, "list_filter($1, $2)", lambda = lambda_at(2, element) },
-  { "any_match", "al", "boolean", "CASE WHEN list_contains(list_transform($1, $2), true) THEN true WHEN trino.has_null(list_transform($1, $2)) THEN NULL "
+  { "any_match", "al", "boolean", "CASE WHEN list_contains(list_transform($1, $2), true) THEN true WHEN "
+    .. "trino.has_null(list_transform($1, $2)) THEN NULL "
     .. "WHEN $1 IS NOT NULL THEN false END", lambda = lambda_at(2, element) },
-  { "all_match", "al", "boolean", "CASE WHEN list_contains(list_transform($1, $2), false) THEN false WHEN trino.has_null(list_transform($1, $2)) THEN NULL "
+  { "all_match", "al", "boolean", "CASE WHEN list_contains(list_transform($1, $2), false) THEN false WHEN "
+    .. "trino.has_null(list_transform($1, $2)) THEN NULL "
     .. "WHEN $1 IS NOT NULL THEN true END", lambda = lambda_at(2, element) },
-  { "none_match", "al", "boolean", "CASE WHEN list_contains(list_transform($1, $2), true) THEN false WHEN trino.has_null(list_transform($1, $2)) THEN NULL "
+  { "none_match", "al", "boolean", "CASE WHEN list_contains(list_transform($1, $2), true) THEN false WHEN "
+    .. "trino.has_null(list_transform($1, $2)) THEN NULL "
     .. "WHEN $1 IS NOT NULL THEN true END", lambda = lambda_at(2, element) },
 }
 
@@ -168,8 +182,10 @@ local function map_filter(self, args, node)
   local k, v = f.variables[1], f.variables[2]
   -- a row {k, v} per entry, filtered, and made a map again
   local pair = '"' .. self:unique_name("p") .. '"'
-  local test = new(nil, nil, "list_transform([", pair, ".k], lambda ", k, ": list_transform([", pair, ".v], lambda ", v, ": ", f.body, ")[1])[1]")
-  local pairs_list = new(nil, nil, "list_filter(list_transform(map_entries(", args[1], "), lambda z: struct_pack(k := z.key, v := z.value)), lambda ", pair,
+  local test = new(nil, nil, "list_transform([", pair, ".k], lambda ", k, ": list_transform([", pair, ".v], lambda ", v, ": ", f.body,
+    ")[1])[1]")
+  local pairs_list = new(nil, nil, "list_filter(list_transform(map_entries(", args[1], "), lambda z: struct_pack(k := z.key, v := "
+    .. "z.value)), lambda ", pair,
     ": ", test, ")")
   return new(node.pos, args[1].type, "CASE WHEN ", args[1], " IS NOT NULL THEN map_from_entries(", pairs_list, ") END")
 end
@@ -179,7 +195,8 @@ local function transform_entries(kind)
     local f = args[2]
     local k, v = f.variables[1], f.variables[2]
     local pair = '"' .. self:unique_name("p") .. '"'
-    local value = new(nil, nil, "list_transform([", pair, ".key], lambda ", k, ": list_transform([", pair, ".value], lambda ", v, ": ", f.body, ")[1])[1]")
+    local value = new(nil, nil, "list_transform([", pair, ".key], lambda ", k, ": list_transform([", pair, ".value], lambda ", v, ": ",
+      f.body, ")[1])[1]")
     local list = new(nil, nil, "list_transform(map_entries(", args[1], "), lambda ", pair, ": ", value, ")")
     local from = args[1].type
     if kind == "values" then
@@ -196,8 +213,10 @@ registry.scalars {
   { "zip_with", "aal", function(list) return types.array(list[3].returns) end, function(self, args, node)
     local f = args[3]
     local pair = '"' .. self:unique_name("p") .. '"'
-    local value = new(nil, nil, "list_transform([", pair, "[1]], lambda ", f.variables[1], ": list_transform([", pair, "[2]], lambda ", f.variables[2], ": ", f.body, ")[1])[1]")
-    return new(node.pos, types.array(f.type.returns), "list_transform(list_zip(", args[1], ", ", args[2], "), lambda ", pair, ": ", value, ")")
+    local value = new(nil, nil, "list_transform([", pair, "[1]], lambda ", f.variables[1], ": list_transform([", pair, "[2]], lambda ",
+      f.variables[2], ": ", f.body, ")[1])[1]")
+    return new(node.pos, types.array(f.type.returns), "list_transform(list_zip(", args[1], ", ", args[2], "), lambda ", pair, ": ", value,
+      ")")
   end, lambda = lambda_at(3, function(list)
     return list[1].name == "array" and list[2].name == "array" and { list[1].element, list[2].element } or nil
   end) },

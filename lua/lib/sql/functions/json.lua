@@ -9,12 +9,15 @@ macros.add {
   { "json_or_null(j)", "CASE WHEN json_valid(j) THEN json(j) END" },
   { "json_scalar(j, p)", "CASE WHEN json_type(json_extract(trino.json_or_null(j), p)) IN ('OBJECT', 'ARRAY') THEN NULL ELSE "
     .. "json_extract_string(trino.json_or_null(j), p) END" },
-  { "json_length(j)", "CASE WHEN json_type(trino.json_or_null(j)) = 'ARRAY' THEN CAST(json_array_length(trino.json_or_null(j)) AS BIGINT) END" },
-  { "json_size(j)", "CASE json_type(j) WHEN 'OBJECT' THEN CAST(len(json_keys(j)) AS BIGINT) WHEN 'ARRAY' THEN CAST(json_array_length(j) AS BIGINT) "
+  { "json_length(j)", "CASE WHEN json_type(trino.json_or_null(j)) = 'ARRAY' THEN CAST(json_array_length(trino.json_or_null(j)) AS "
+    .. "BIGINT) END" },
+  { "json_size(j)", "CASE json_type(j) WHEN 'OBJECT' THEN CAST(len(json_keys(j)) AS BIGINT) WHEN 'ARRAY' THEN "
+    .. "CAST(json_array_length(j) AS BIGINT) "
     .. "ELSE CASE WHEN j IS NULL THEN NULL ELSE 0 END END" },
   { "json_item(j, i)", "CASE WHEN i >= 0 THEN json_extract(trino.json_or_null(j), '$[' || i || ']') "
     .. "ELSE json_extract(trino.json_or_null(j), '$[#' || i || ']') END" },
-  { "json_holds(j, v)", "CASE WHEN json_type(trino.json_or_null(j)) = 'ARRAY' THEN list_contains(CAST(trino.json_or_null(j) AS JSON[]), to_json(v)) END" },
+  { "json_holds(j, v)", "CASE WHEN json_type(trino.json_or_null(j)) = 'ARRAY' THEN list_contains(CAST(trino.json_or_null(j) AS "
+    .. "JSON[]), to_json(v)) END" },
 }
 
 -- $.a["b c"][0] and lax/strict in front -> the engine's path, or nil
@@ -113,7 +116,8 @@ local function add_rules(translator)
   function rules.json_value(self, node, scope)
     local input = self:expr(node.input, scope)
     local path, many = path_of(self, node)
-    local text = code.new(node.pos, types.varchar, many and "list_extract(json_extract_string(trino.json_or_null(" or "trino.json_scalar(", input,
+    local text = code.new(node.pos, types.varchar, many and "list_extract(json_extract_string(trino.json_or_null("
+      or "trino.json_scalar(", input,
       many and "), " or ", ", path, many and "), 1)" or ")")
     return on_empty(self, returning(self, text, node), node, scope)
   end
@@ -121,7 +125,8 @@ local function add_rules(translator)
   function rules.json_exists(self, node, scope)
     local path = path_of(self, node)
     local input = self:expr(node.input, scope)
-    return code.new(node.pos, types.boolean, "coalesce(json_exists(trino.json_or_null(", input, "), ", path, "), ", input, " IS NULL AND NULL)")
+    return code.new(node.pos, types.boolean, "coalesce(json_exists(trino.json_or_null(", input, "), ", path, "), ", input,
+      " IS NULL AND NULL)")
   end
 
   function rules.json_query(self, node, scope)

@@ -7,7 +7,8 @@ local types = require("lib.sql.types")
 
 macros.add {
   { "truncate(x, n)", "trunc(x * power(10.0e0, n)) / power(10.0e0, n)" },
-  { "width_bucket(x, a, b, n)", "CASE WHEN a < b THEN CASE WHEN x < a THEN 0 WHEN x >= b THEN n + 1 ELSE CAST(floor(n * (x - a) / (b - a)) AS BIGINT) + 1 END "
+  { "width_bucket(x, a, b, n)", "CASE WHEN a < b THEN CASE WHEN x < a THEN 0 WHEN x >= b THEN n + 1 ELSE CAST(floor(n * (x - a) / (b "
+    .. "- a)) AS BIGINT) + 1 END "
     .. "ELSE CASE WHEN x > a THEN 0 WHEN x <= b THEN n + 1 ELSE CAST(floor(n * (a - x) / (a - b)) AS BIGINT) + 1 END END" },
   { "extreme_or_null(l, v)", "CASE WHEN list_count(l) < len(l) THEN NULL ELSE v END" },
 }
@@ -86,7 +87,8 @@ registry.scalars {
   { "truncate", "n", whole_of_decimal, rounding("trunc") },
   { "truncate", "ni", same_or_double, function(_, args)
     local t = args[1].type
-    if t.name == "decimal" then return code.fill(("CAST(trunc($1 * power(10, $2)) / power(10, $2) AS %s)"):format(types.engine(t)), args) end
+    if t.name == "decimal" then return code.fill(("CAST(trunc($1 * power(10, $2)) / power(10, $2) AS %s)"):format(types.engine(t)),
+      args) end
     return code.fill(("CAST(trino.truncate(CAST($1 AS DOUBLE), $2) AS %s)"):format(types.engine(t)), args)
   end },
   { "mod", "nn", "common", mod },
@@ -95,7 +97,8 @@ registry.scalars {
   { "power", "nn", "double", "power(CAST($1 AS DOUBLE), CAST($2 AS DOUBLE))" },
   double("sqrt"), double("cbrt"), double("exp"), double("ln"), double("log2"), double("log10"),
   { "log", "nn", "double", "(ln(CAST($2 AS DOUBLE)) / ln(CAST($1 AS DOUBLE)))" },
-  double("sin"), double("cos"), double("tan"), double("asin"), double("acos"), double("atan"), double("sinh"), double("cosh"), double("tanh"),
+  double("sin"), double("cos"), double("tan"), double("asin"), double("acos"), double("atan"), double("sinh"), double("cosh"),
+    double("tanh"),
   { "atan2", "nn", "double", "atan2(CAST($1 AS DOUBLE), CAST($2 AS DOUBLE))" },
   double("degrees"), double("radians"),
   { "pi", "", "double", "pi()" },
@@ -106,7 +109,8 @@ registry.scalars {
   { "is_finite", "n", "boolean", "isfinite(CAST($1 AS DOUBLE))" },
   { "is_infinite", "n", "boolean", "isinf(CAST($1 AS DOUBLE))" },
   { "random", "", "double", "random()" },
-  { "random", "i", "=1", function(_, args) return code.fill(("CAST(floor(random() * $1) AS %s)"):format(types.engine(args[1].type)), args) end },
+  { "random", "i", "=1", function(_, args) return code.fill(("CAST(floor(random() * $1) AS %s)"):format(types.engine(args[1].type)),
+    args) end },
   { "random", "ii", "common", "($1 + CAST(floor(random() * ($2 - $1)) AS BIGINT))" },
   { "width_bucket", "nnni", "bigint", "trino.width_bucket(CAST($1 AS DOUBLE), CAST($2 AS DOUBLE), CAST($3 AS DOUBLE), $4)" },
   { "bitwise_and", "ii", "bigint", "(CAST($1 AS BIGINT) & CAST($2 AS BIGINT))" },

@@ -69,7 +69,8 @@ registry.scalar.timezone_hour.is_date_part, registry.scalar.timezone_minute.is_d
 local units = { millisecond = 1, second = 2, minute = 3, hour = 4, day = 5, week = 6, month = 7, quarter = 8, year = 9 }
 local date_units = { day = true, week = true, month = true, quarter = true, year = true }
 local unit_intervals = {
-  millisecond = "to_milliseconds($1)", second = "to_seconds($1)", minute = "to_minutes($1)", hour = "to_hours($1)", day = "to_days(CAST($1 AS INTEGER))",
+  millisecond = "to_milliseconds($1)", second = "to_seconds($1)", minute = "to_minutes($1)", hour = "to_hours($1)",
+    day = "to_days(CAST($1 AS INTEGER))",
   week = "to_days(CAST(7 * $1 AS INTEGER))", month = "to_months(CAST($1 AS INTEGER))", quarter = "to_months(CAST(3 * $1 AS INTEGER))",
   year = "to_years(CAST($1 AS INTEGER))",
 }
@@ -143,7 +144,8 @@ local function literal_format(self, node, index, convert)
 end
 
 local function as_timestamp(self, piece)
-  if piece.type.name == "date" or piece.type.name == "any" then return new(piece.pos, types.timestamp(3), "CAST(", piece, " AS TIMESTAMP)") end
+  if piece.type.name == "date" or piece.type.name == "any" then return new(piece.pos, types.timestamp(3), "CAST(", piece,
+    " AS TIMESTAMP)") end
   return self:local_timestamp(piece)
 end
 
@@ -180,8 +182,8 @@ local function date_parse(self, args, node)
 end
 
 local function parse_datetime(self, args, node)
-  local format, has_zone = nil, false
-  format = literal_format(self, node, 2, function(text)
+  local has_zone = false
+  local format = literal_format(self, node, 2, function(text)
     local converted, problem = formats.joda_input(text)
     has_zone = converted and converted:find("%%[zZ]") ~= nil
     return converted, problem

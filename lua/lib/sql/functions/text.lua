@@ -10,16 +10,21 @@ macros.add {
     .. "substr(s, n, 1) END ELSE list_extract(string_split(s, d), n) END" },
   { "split_part_or_null(s, d, n)", "CASE WHEN n < 1 THEN NULL WHEN d = '' THEN CASE WHEN n <= length(s) THEN substr(s, n, 1) END "
     .. "ELSE list_extract(string_split(s, d), n) END" },
-  { "split_limit(s, d, n)", "CASE WHEN len(string_split(s, d)) <= n THEN string_split(s, d) ELSE list_append(list_slice(string_split(s, d), 1, n - 1), "
+  { "split_limit(s, d, n)", "CASE WHEN len(string_split(s, d)) <= n THEN string_split(s, d) ELSE "
+    .. "list_append(list_slice(string_split(s, d), 1, n - 1), "
     .. "array_to_string(list_slice(string_split(s, d), n, len(string_split(s, d))), d)) END" },
   { "substr2(s, f)", "CASE WHEN f > 0 THEN substr(s, f) WHEN f = 0 OR -f > length(s) THEN CASE WHEN s IS NULL THEN NULL ELSE '' END "
     .. "ELSE substr(s, length(s) + f + 1) END" },
-  { "substr3(s, f, n)", "CASE WHEN n <= 0 THEN CASE WHEN s IS NULL OR f IS NULL THEN NULL ELSE '' END WHEN f > 0 THEN substr(s, f, n) WHEN f = 0 OR -f > length(s) "
+  { "substr3(s, f, n)", "CASE WHEN n <= 0 THEN CASE WHEN s IS NULL OR f IS NULL THEN NULL ELSE '' END WHEN f > 0 THEN substr(s, f, "
+    .. "n) WHEN f = 0 OR -f > length(s) "
     .. "THEN CASE WHEN s IS NULL OR n IS NULL THEN NULL ELSE '' END ELSE substr(s, length(s) + f + 1, n) END" },
-  { "pad(s, n, p)", "CASE WHEN length(p) = 0 THEN error('Padding string must not be empty') WHEN n < 0 THEN error('Target length must be in the range [0..2147483647]') ELSE p END" },
-  { "strpos3(s, p, n)", "CASE WHEN n <= 0 THEN error('''instance'' must be a positive or negative number.') WHEN len(string_split(s, p)) <= n THEN 0 "
+  { "pad(s, n, p)", "CASE WHEN length(p) = 0 THEN error('Padding string must not be empty') WHEN n < 0 THEN error('Target length "
+    .. "must be in the range [0..2147483647]') ELSE p END" },
+  { "strpos3(s, p, n)", "CASE WHEN n <= 0 THEN error('''instance'' must be a positive or negative number.') WHEN len(string_split(s, "
+    .. "p)) <= n THEN 0 "
     .. "ELSE length(array_to_string(list_slice(string_split(s, p), 1, n), p)) + 1 END" },
-  { "hamming(a, b)", "CASE WHEN length(a) <> length(b) THEN error('The input strings to hamming_distance function must have the same length') ELSE "
+  { "hamming(a, b)", "CASE WHEN length(a) <> length(b) THEN error('The input strings to hamming_distance function must have the same "
+    .. "length') ELSE "
     .. "CASE WHEN a = '' THEN 0 ELSE hamming(a, b) END END" },
   { "title(s)", "s" },
   { "from_utf8(b)", "decode(b)" },
@@ -43,7 +48,8 @@ local function trimmer(fn)
 end
 
 local function concat(self, args, node)
-  if #args < 2 then self:fault(node.pos, "INVALID_FUNCTION_ARGUMENT", "There must be two or more concatenation arguments to function concat") end
+  if #args < 2 then self:fault(node.pos, "INVALID_FUNCTION_ARGUMENT", "There must be two or more concatenation arguments to function "
+    .. "concat") end
   return self:concatenate(args, node)
 end
 
@@ -65,7 +71,8 @@ registry.scalars {
   { "rtrim", "ss?", "varchar", trimmer("rtrim") },
   { "concat", "x+", "varchar", concat },
   { "concat_ws", "sx+", "varchar", concat_ws },
-  { "replace", "sss?", "varchar", function(_, args) return code.fill(#args == 2 and "replace($1, $2, '')" or "replace($1, $2, $3)", args) end },
+  { "replace", "sss?", "varchar", function(_, args) return code.fill(#args == 2 and "replace($1, $2, '')" or "replace($1, $2, $3)",
+    args) end },
   { "reverse", "s", "=1", "reverse($1)" },
   { "substr", "si", "varchar", "trino.substr2($1, $2)" },
   { "substr", "sii", "varchar", "trino.substr3($1, $2, $3)" },
@@ -73,7 +80,8 @@ registry.scalars {
   { "strpos", "ssi", "bigint", "trino.strpos3($1, $2, $3)" },
   { "split", "ss", "array(varchar)", "string_split($1, $2)" },
   { "split", "ssi", "array(varchar)", "trino.split_limit($1, $2, $3)" },
-  { "split_part", "ssi", "varchar", "trino.split_part($1, $2, CAST($3 AS INTEGER))", try = "trino.split_part_or_null($1, $2, CAST($3 AS INTEGER))" },
+  { "split_part", "ssi", "varchar", "trino.split_part($1, $2, CAST($3 AS INTEGER))", try = "trino.split_part_or_null($1, $2, CAST($3 "
+    .. "AS INTEGER))" },
   { "lpad", "sis", "varchar", "lpad($1, CAST($2 AS INTEGER), trino.pad($1, $2, $3))", try = "lpad($1, CAST($2 AS INTEGER), $3)" },
   { "rpad", "sis", "varchar", "rpad($1, CAST($2 AS INTEGER), trino.pad($1, $2, $3))", try = "rpad($1, CAST($2 AS INTEGER), $3)" },
   { "starts_with", "ss", "boolean", "starts_with($1, $2)" },

@@ -13,7 +13,8 @@ local rules = Translator.expression_rules
 function Translator:lambda(node, parameter_types, scope)
   if node.kind ~= "lambda" then self:mismatch(node.pos, "a lambda expression is expected here") end
   if #node.params ~= #parameter_types then
-    self:fault(node.pos, "INVALID_PARAMETER_USAGE", ("Expected a lambda that takes %d argument(s) but got %d"):format(#parameter_types, #node.params))
+    self:fault(node.pos, "INVALID_PARAMETER_USAGE", ("Expected a lambda that takes %d argument(s) but got %d"):format(#parameter_types,
+      #node.params))
   end
   local variables, written = {}, {}
   for i, parameter in ipairs(node.params) do
@@ -112,7 +113,8 @@ local function unknown_function(self, node, name)
   local line, column = self:where(node.pos)
   local errors = require("lib.errors")
   error({ sql_error = errors.new("NotSupported", ("FUNCTION_NOT_FOUND: line %d:%d: Function '%s' is not supported%s"):format(line, column,
-    name, self:did_you_mean(name, registry.names())), { athena_code = "FUNCTION_NOT_FOUND", line = line, column = column, offset = node.pos }) }, 0)
+    name, self:did_you_mean(name, registry.names())), { athena_code = "FUNCTION_NOT_FOUND", line = line, column = column,
+      offset = node.pos }) }, 0)
 end
 
 -- DISTINCT, ORDER BY inside and FILTER, OVER behind an aggregate.

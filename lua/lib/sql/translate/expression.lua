@@ -50,7 +50,8 @@ function rules.identifier(self, node, scope)
   local field, problem = scopes.find(scope, {}, node.name)
   if problem then self:fault(node.pos, "AMBIGUOUS_NAME", ("Column '%s' is ambiguous"):format(node.name)) end
   if field then return column_piece(field, node.pos) end
-  if not node.quoted and self.bare_words and self.bare_words[node.name] then return new(node.pos, types.varchar, code.quote_text(node.name)) end
+  if not node.quoted and self.bare_words and self.bare_words[node.name] then return new(node.pos, types.varchar,
+    code.quote_text(node.name)) end
   no_column(self, node.pos, node.name, scope)
 end
 
@@ -78,7 +79,8 @@ function Translator:row_field(base, wanted, pos)
     end
     listed[i] = field.name or ""
   end
-  self:fault(pos, "COLUMN_NOT_FOUND", ("Field '%s' cannot be resolved in %s%s"):format(wanted, types.text(base.type), self:did_you_mean(wanted, listed)))
+  self:fault(pos, "COLUMN_NOT_FOUND", ("Field '%s' cannot be resolved in %s%s"):format(wanted, types.text(base.type),
+    self:did_you_mean(wanted, listed)))
 end
 
 function rules.dereference(self, node, scope)

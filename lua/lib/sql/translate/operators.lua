@@ -62,7 +62,8 @@ function rules.between(self, node, scope)
     if t.name == "char" then return without_padding(piece) end
     return (types.is_number(t) or types.is_text(t)) and piece or self:coerce(piece, t)
   end
-  return new(node.pos, types.boolean, "(", side(value), node.negated and " NOT BETWEEN " or " BETWEEN ", side(low), " AND ", side(high), ")")
+  return new(node.pos, types.boolean, "(", side(value), node.negated and " NOT BETWEEN " or " BETWEEN ", side(low), " AND ", side(high),
+    ")")
 end
 
 local function in_query(self, node, value, scope)
@@ -204,14 +205,16 @@ local function divide_decimals(self, node, left, right, a, b, t)
   local above = new(nil, nil, unscaled(left, a), shift > 0 and (" * CAST('1%s' AS HUGEINT)"):format(("0"):rep(shift)) or "")
   local macro = self.in_try and "trino.divide_rounded_or_null" or "trino.divide_rounded"
   local quotient = new(nil, nil, macro, "(", above, ", ", unscaled(right, b), ")")
-  local unit = t.scale == 0 and "CAST(1 AS DECIMAL(1,0))" or ("CAST('0.%s1' AS DECIMAL(%d,%d))"):format(("0"):rep(t.scale - 1), t.scale + 1, t.scale)
+  local unit = t.scale == 0 and "CAST(1 AS DECIMAL(1,0))" or ("CAST('0.%s1' AS DECIMAL(%d,%d))"):format(("0"):rep(t.scale - 1),
+    t.scale + 1, t.scale)
   return new(node.pos, t, "CAST((CAST(", quotient, " AS DECIMAL(38,0)) * ", unit, ") AS ", types.engine(t), ")")
 end
 
 local function decimal_arithmetic(self, node, left, right)
   local a, b = types.as_decimal(left.type), types.as_decimal(right.type)
   local precision, scale = decimal_result(node.op, a, b)
-  if scale > 38 then self:fault(node.pos, "INVALID_FUNCTION_ARGUMENT", ("DECIMAL scale must be in range [0, precision (38)]: %d"):format(scale)) end
+  if scale > 38 then self:fault(node.pos, "INVALID_FUNCTION_ARGUMENT", ("DECIMAL scale must be in range [0, precision (38)]: "
+    .. "%d"):format(scale)) end
   local t = types.decimal(precision, scale)
   left, right = as_decimal_piece(left, a), as_decimal_piece(right, b)
   if node.op == "/" then return divide_decimals(self, node, left, right, a, b, t) end

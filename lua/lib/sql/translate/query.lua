@@ -24,18 +24,22 @@ end
 local function define(self, item, columns)
   local given = item.columns
   if columns.open and not given then
-    return { name = item.name.name:lower(), sql_name = self:unique_name("with_" .. item.name.name), columns = {}, outer = self.named_queries, open = true }
+    return { name = item.name.name:lower(), sql_name = self:unique_name("with_" .. item.name.name), columns = {},
+      outer = self.named_queries, open = true }
   end
   if columns.open then
     columns = {}
     for i in ipairs(given) do columns[i] = { type = types.any } end
   end
   if given and #given ~= #columns then
-    self:fault(item.pos, "MISMATCHED_COLUMN_ALIASES", ("Column alias list has %d entries but WITH query has %d columns"):format(#given, #columns))
+    self:fault(item.pos, "MISMATCHED_COLUMN_ALIASES", ("Column alias list has %d entries but WITH query has %d columns"):format(#given,
+      #columns))
   end
-  local defined = { name = item.name.name:lower(), sql_name = self:unique_name("with_" .. item.name.name), columns = {}, outer = self.named_queries }
+  local defined = { name = item.name.name:lower(), sql_name = self:unique_name("with_" .. item.name.name), columns = {},
+    outer = self.named_queries }
   for i, column in ipairs(columns) do
-    defined.columns[i] = { name = given and given[i].name or (column.unnamed and "" or column.name), type = column.type, sql_name = "c" .. i }
+    defined.columns[i] = { name = given and given[i].name or (column.unnamed and "" or column.name), type = column.type, sql_name = "c"
+      .. i }
   end
   return defined
 end
@@ -140,8 +144,10 @@ function Translator:as_top(piece, columns, opts)
     shown[i] = { name = column.unnamed and "" or column.name, type = column.type, piece = new(nil, column.type, alias, ".", inner[i]) }
   end
   self:name_columns(shown, true)
-  for i, column in ipairs(shown) do written[i] = new(nil, nil, opts.raw and column.piece or self:as_result(column.piece), " AS ", quote(column.sql_name)) end
-  return new(piece.pos, nil, "SELECT ", code.join(written, ", "), " FROM (", piece, ") AS ", alias, "(", table.concat(inner, ", "), ")"), shown
+  for i, column in ipairs(shown) do written[i] = new(nil, nil, opts.raw and column.piece or self:as_result(column.piece), " AS ",
+    quote(column.sql_name)) end
+  return new(piece.pos, nil, "SELECT ", code.join(written, ", "), " FROM (", piece, ") AS ", alias, "(", table.concat(inner, ", "), ")"),
+    shown
 end
 
 -- A query body. Only a plain SELECT gives a scope, for ORDER BY.
@@ -242,9 +248,12 @@ local function with_ties(self, node, piece, columns)
   local offset = node.offset and count_of(self, node.offset, "OFFSET") or "0"
   local limit = count_of(self, node.limit, "FETCH FIRST")
   -- ties are counted among the rows that OFFSET leaves
-  local last = node.offset and new(nil, nil, "row_number <= ", offset, " + ", limit, " OR rank <= ", offset, " + ", limit) or new(nil, nil, "rank <= ", limit)
-  return new(node.pos, nil, "SELECT ", table.concat(outer_names, ", "), " FROM (SELECT ", alias, ".*, ", rank, " AS rank, ", number, " AS row_number FROM (",
-    piece, ") AS ", alias, "(", table.concat(inner, ", "), ")) AS ", ranked, " WHERE row_number > ", offset, " AND (", last, ") ORDER BY row_number")
+  local last = node.offset and new(nil, nil, "row_number <= ", offset, " + ", limit, " OR rank <= ", offset, " + ", limit) or new(nil,
+    nil, "rank <= ", limit)
+  return new(node.pos, nil, "SELECT ", table.concat(outer_names, ", "), " FROM (SELECT ", alias, ".*, ", rank, " AS rank, ", number,
+    " AS row_number FROM (",
+    piece, ") AS ", alias, "(", table.concat(inner, ", "), ")) AS ", ranked, " WHERE row_number > ", offset, " AND (", last,
+      ") ORDER BY row_number")
 end
 
 ---@param node table

@@ -34,7 +34,8 @@ local function rename(self, node, fields)
   end
   local renamed = {}
   for i, f in ipairs(fields) do
-    renamed[i] = { name = columns and columns[i].name or f.name, type = f.type, sql = f.sql, relation = f.relation, path = f.path, open = f.open }
+    renamed[i] = { name = columns and columns[i].name or f.name, type = f.type, sql = f.sql, relation = f.relation, path = f.path,
+      open = f.open }
     if node.alias then renamed[i].relation, renamed[i].path = node.alias.name:lower(), nil end
   end
   return renamed
@@ -42,7 +43,8 @@ end
 
 -- Fields of a relation whose columns nobody described: those that the alias names, or whatever is asked for.
 local function open_fields(node, alias, relation, path)
-  if not node.alias_columns then return "", { { name = "", open = true, type = types.any, sql = quote(alias), relation = relation, path = path } } end
+  if not node.alias_columns then return "", { { name = "", open = true, type = types.any, sql = quote(alias), relation = relation,
+    path = path } } end
   local fields, written = {}, {}
   for i, column in ipairs(node.alias_columns) do
     written[i] = quote(column.name)
@@ -78,7 +80,8 @@ local function as_of(self, period)
     return { snapshot_id = id or self:unsupported(period.pos, "FOR VERSION AS OF with anything but a snapshot id") }
   end
   local ms = moments.milliseconds(period.value, self.ctx.now)
-  return { timestamp_ms = ms or self:unsupported(period.pos, "FOR TIMESTAMP AS OF with anything but a timestamp or CURRENT_TIMESTAMP and intervals") }
+  return { timestamp_ms = ms or self:unsupported(period.pos, "FOR TIMESTAMP AS OF with anything but a timestamp or CURRENT_TIMESTAMP "
+    .. "and intervals") }
 end
 
 -- A table of the catalog: what ctx.table answers is all that is ever read.
@@ -96,7 +99,8 @@ function Translator:catalog_table(name, pos, period)
     if errors.is(err) and err.code ~= "NotFound" then error({ sql_error = err }, 0) end
     local hint = errors.is(err) and err.details and err.details.nearest
     self:fault(pos, "TABLE_NOT_FOUND", ("Table '%s.%s' does not exist%s"):format(asked.catalog or "awsdatacatalog",
-      names.shown { database = asked.database, table = asked.table, suffix = asked.suffix }, hint and (". Did you mean '%s'?"):format(hint) or ""))
+      names.shown { database = asked.database, table = asked.table, suffix = asked.suffix }, hint
+        and (". Did you mean '%s'?"):format(hint) or ""))
   end
   self.tables[#self.tables + 1] = asked
   return found, asked
@@ -105,7 +109,8 @@ end
 function rules.table_ref(self, node)
   local first = node.name[1]
   local named = #node.name == 1 and self:named_query(first.name)
-  local piece, fields = nil, {}
+  local piece
+  local fields = {}
   if named then
     if node.period then self:fault(node.period.pos, "INVALID_TABLE_FUNCTION_INVOCATION", "FOR ... AS OF needs a table") end
     local alias = self:unique_name(node.alias and node.alias.name or first.name)
@@ -160,7 +165,8 @@ local function unnest_argument(self, piece, i)
   local base = "e" .. i
   if t.name == "any" then t = types.array(types.any) end
   if t.name == "map" then
-    return { { base .. "k", new(nil, nil, "unnest(map_keys(", piece, "))") }, { base .. "v", new(nil, nil, "unnest(map_values(", piece, "))") } },
+    return { { base .. "k", new(nil, nil, "unnest(map_keys(", piece, "))") }, { base .. "v", new(nil, nil, "unnest(map_values(", piece,
+      "))") } },
       { { t.key, quote(base .. "k") }, { t.value, quote(base .. "v") } }, new(nil, nil, "cardinality(", piece, ")")
   elseif t.name == "array" then
     local inner = { { base, new(nil, nil, "unnest(", piece, ")") } }

@@ -57,7 +57,8 @@ local function expand_star(self, item, scope)
   end
   if item.columns then
     if #item.columns ~= #columns then
-      self:fault(item.pos, "MISMATCHED_COLUMN_ALIASES", ("Column alias list has %d entries but relation has %d columns"):format(#item.columns, #columns))
+      self:fault(item.pos, "MISMATCHED_COLUMN_ALIASES", ("Column alias list has %d entries but relation has %d "
+        .. "columns"):format(#item.columns, #columns))
     end
     for i, alias in ipairs(item.columns) do columns[i].name = alias.name end
   end
@@ -75,7 +76,8 @@ local function select_columns(self, items, scope)
     else
       local piece = self:expr(item.expression, scope)
       if piece.type.name == "function" then self:mismatch(item.pos, "a lambda cannot be selected") end
-      columns[#columns + 1] = { name = item.alias and item.alias.name or implied_name(item.expression) or "", type = piece.type, piece = piece }
+      columns[#columns + 1] = { name = item.alias and item.alias.name or implied_name(item.expression) or "", type = piece.type,
+        piece = piece }
     end
   end
   return columns
@@ -116,7 +118,8 @@ local function group_item(self, node, columns, scope)
   if node.kind == "integer" then
     local position = tonumber(node.text)
     local column = columns[position]
-    if not column then self:fault(node.pos, "INVALID_COLUMN_REFERENCE", ("GROUP BY position %s is not in select list"):format(node.text)) end
+    if not column then self:fault(node.pos, "INVALID_COLUMN_REFERENCE", ("GROUP BY position %s is not in select "
+      .. "list"):format(node.text)) end
     return column.piece
   end
   return self:expr(node, scope)

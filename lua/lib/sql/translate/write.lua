@@ -60,7 +60,8 @@ local function target_column(self, plan, identifier)
   local known = {}
   for name in pairs(plan.column_types) do known[#known + 1] = name end
   table.sort(known)
-  self:fault(identifier.pos, "COLUMN_NOT_FOUND", ("Column '%s' cannot be resolved or requester is not authorized to access requested resources%s")
+  self:fault(identifier.pos, "COLUMN_NOT_FOUND", ("Column '%s' cannot be resolved or requester is not authorized to access requested "
+    .. "resources%s")
     :format(identifier.name, self:did_you_mean(identifier.name, known)))
 end
 
@@ -70,7 +71,8 @@ local function assigned(self, piece, column, pos)
   local fits = types.common(from, to)
   local both_numbers = types.is_number(from) and types.is_number(to)
   if not fits or (types.is_text(to) and not types.is_text(from) and from.name ~= "unknown") then
-    self:mismatch(pos, ("Assignment type of column %s does not match: expected %s but found %s"):format(column.name, types.text(to), types.text(from)))
+    self:mismatch(pos, ("Assignment type of column %s does not match: expected %s but found %s"):format(column.name, types.text(to),
+      types.text(from)))
   end
   if types.equal(from, to) or not both_numbers and types.engine(from) == types.engine(to) then return piece end
   if from.name == "timestamp" and to.name == "timestamp" then return piece end
@@ -154,7 +156,8 @@ function rules.merge(self, tree)
   for i, clause in ipairs(tree.clauses) do
     local result = { matched = clause.matched, action = clause.action }
     local visible = clause.matched and scope or source
-    if clause.condition then result.condition_sql = rendered(plan, "condition" .. i, self:condition(clause.condition, visible, "MERGE condition")) end
+    if clause.condition then result.condition_sql = rendered(plan, "condition" .. i, self:condition(clause.condition, visible,
+      "MERGE condition")) end
     if clause.action == "update" then
       result.set = assignments(self, plan, clause.assignments, scope, ("set%d."):format(i))
     elseif clause.action == "insert" then
@@ -243,7 +246,8 @@ end
 
 local function schema(kind)
   return function(_, tree)
-    return { kind = kind, target = { database = names.database(tree.target) }, if_exists = tree.if_exists, if_not_exists = tree.if_not_exists,
+    return { kind = kind, target = { database = names.database(tree.target) }, if_exists = tree.if_exists,
+      if_not_exists = tree.if_not_exists,
       cascade = tree.cascade, location = tree.location, maps = {} }
   end
 end

@@ -1,3 +1,4 @@
+-- luacheck: no max line length (a case is one line)
 local sql = require("lib.sql")
 
 local people = { sql = "(SELECT * FROM lake.people)", columns = { { name = "id", type = "integer" }, { name = "name", type = "varchar" },
