@@ -1,2 +1,2 @@
--- The version of the program. The host has its own; a start with both unlike is refused.
+-- The version of the program: what /health, /openapi.json and `sewing version` say.
 return { number = "0.2.0" }

@@ -27,7 +27,10 @@ function M.new(files)
   console.colour = console.err_is_terminal and not set("NO_COLOR") and not dumb
   console.moves = console.err_is_terminal and not dumb
 
-  function console.out(s) io.stdout:write(s) end
+  -- False when nobody reads any more (`sewing query ... | head`): the caller may stop.
+  function console.out(s)
+    return io.stdout:write(s) ~= nil
+  end
   function console.err(s) io.stderr:write(s) end
   function console.say(s) if not console.quiet then io.stderr:write(s) end end
   function console.paint(s, colour)

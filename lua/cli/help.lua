@@ -13,8 +13,9 @@ function M.overview()
     lines[#lines + 1] = ("  %-14s %s"):format(command.name, command.summary)
   end
   lines[#lines + 1] = ""
-  lines[#lines + 1] = "Start with:  sewing serve"
-  lines[#lines + 1] = "             sewing help query"
+  lines[#lines + 1] = "Start with:    sewing serve"
+  lines[#lines + 1] = "More:          sewing help query"
+  lines[#lines + 1] = "In a clone:    ./sewing test, ./sewing bench"
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -97,30 +97,30 @@ function M.limited(write, limit, csv)
       end
       from = at + 1
     end
-    write(chunk)
-    return true
+    return write(chunk) ~= false
   end
 end
 
 -- NDJSON lines as one JSON list.
 ---@param write fun(s: string)
----@return fun(chunk: string) feed
+---@return fun(chunk: string): boolean feed   false when nobody reads any more
 ---@return fun() finish
 function M.as_list(write)
   local rest, count = "", 0
   local function feed(chunk)
     rest = rest .. chunk
-    local from = 1
+    local from, open = 1, true
     while true do
       local at = rest:find("\n", from, true)
       if not at then break end
       if at > from then
-        write((count == 0 and "[" or ",\n ") .. rest:sub(from, at - 1))
+        open = write((count == 0 and "[" or ",\n ") .. rest:sub(from, at - 1)) ~= false
         count = count + 1
       end
       from = at + 1
     end
     rest = rest:sub(from)
+    return open
   end
   local function finish() write(count == 0 and "[]\n" or "]\n") end
   return feed, finish
@@ -130,7 +130,7 @@ local function pour(console, session, request, limit)
   local write, finish = console.out, nil
   if request.format == "json" then write, finish = M.as_list(console.out) end
   local csv = request.format == "csv"
-  local sink = limit and M.limited(write, limit, csv) or function(chunk) write(chunk) return true end
+  local sink = limit and M.limited(write, limit, csv) or function(chunk) return write(chunk) ~= false end
   if limit == 0 and not csv then
     if finish then finish() end
     return exit_codes.OK

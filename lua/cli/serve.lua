@@ -24,7 +24,9 @@ end
 local function listen(settings, on_request, on_failure)
   local server, message, code = require("sm.server").listen {
     host = settings.host, port = settings.port, on_request = on_request, on_failure = on_failure,
-    max_header_bytes = HEADER_BYTES, max_body_bytes = settings.max_body_bytes, header_timeout = HEADER_SECONDS, idle_timeout = IDLE_SECONDS,
+    max_header_bytes = HEADER_BYTES,
+    max_body_bytes = 2 * settings.max_body_bytes, -- the API refuses what is beyond the setting itself, with CORS headers
+    header_timeout = HEADER_SECONDS, idle_timeout = IDLE_SECONDS,
     deadline = settings.request_seconds, memory = settings.request_memory, max_connections = settings.max_connections,
   }
   if server then return server end

@@ -179,9 +179,14 @@ end
 local function special_answer(self, request, route, node, result)
   local headers = with_headers(cors_of(self, request, route, node), request.request_id, result.content_type)
   if result.events then return require("entry.stream").events(headers, result) end
-  if result.stream then return require("entry.stream").download(headers, result) end
-  local made, err = require("entry.files").answer(request, headers, result)
+  local made, err
+  if result.stream then
+    made, err = require("entry.stream").download(headers, result)
+  else
+    made, err = require("entry.files").answer(request, headers, result)
+  end
   if made then return made end
+  if not errors.is(err) then err = errors.new("InternalError", tostring(err)) end
   local refused = self:refuse(request, err, route, node)
   refused.headers["Content-Range"] = headers["Content-Range"]
   return refused

@@ -65,13 +65,15 @@ end
 
 ---@param headers table
 ---@param result table  { stream = fun(): string?, Error?, content_type, file_name? }
----@return table answer
+---@return table? answer   nil when it failed before its first byte: then it is an error like any other
+---@return Error?
 function M.download(headers, result)
+  local first, err = result.stream()
+  if not first and err then return nil, err end
   if result.file_name then headers["Content-Disposition"] = M.disposition(result.file_name) end
   headers["Cache-Control"] = "no-store"
-  local first, err = result.stream()
-  if not first and err then error(err, 0) end
-  return { status = 200, headers = headers, deadline = NO_DEADLINE, body = function(write) write_chunks(first, result.stream, write) end }
+  local function body(write) write_chunks(first, result.stream, write) end
+  return { status = 200, headers = headers, deadline = NO_DEADLINE, body = body }
 end
 
 return M

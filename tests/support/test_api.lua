@@ -68,6 +68,7 @@ use_cases.query = { name = "query", summary = "Reads.", ports = {}, input = shap
       local parts, i = { "a,b\n", "1,2\n" }, 0
       return { content_type = "text/csv", file_name = "résumé.csv", stream = function()
         i = i + 1
+        if input.sql == "wrong" then return nil, errors.new("SyntaxError", "line 1:1: no") end
         if input.sql == "breaks" and i == 2 then return nil, errors.new("QueryFailed", "half way") end
         return parts[i]
       end }
