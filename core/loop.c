@@ -23,6 +23,7 @@ struct sm_loop {
 	pthread_mutex_t post_lock;
 	struct sm_post *post_head, **post_tail;
 	bool wake_sent;
+	bool hurry; /* the next poll does not wait */
 	/* the worker pool */
 	pthread_mutex_t work_lock;
 	pthread_cond_t work_there;
@@ -313,6 +314,11 @@ static void dispatch(struct sm_loop *loop)
 	}
 }
 
+void sm_loop_hurry(struct sm_loop *loop)
+{
+	loop->hurry = true;
+}
+
 void sm_loop_turn(struct sm_loop *loop, int wait_ms)
 {
 	fire_timers(loop);
@@ -322,7 +328,8 @@ void sm_loop_turn(struct sm_loop *loop, int wait_ms)
 		next = prepare->next;
 		prepare->run(prepare, &wait_ms);
 	}
-	wait_ms = timer_wait_ms(loop, wait_ms);
+	wait_ms = loop->hurry ? 0 : timer_wait_ms(loop, wait_ms);
+	loop->hurry = false;
 	if (poll(loop->polls, (nfds_t)loop->io_count, wait_ms) > 0)
 		dispatch(loop);
 	fire_timers(loop);

@@ -24,6 +24,8 @@ void sm_loop_free(struct sm_loop *loop);
  * Waits at most wait_ms (-1: until something happens).
  */
 void sm_loop_turn(struct sm_loop *loop, int wait_ms);
+/* The poll of this turn (or, from its last part, of the next) does not wait: something became ready outside the loop. */
+void sm_loop_hurry(struct sm_loop *loop);
 
 /* ---- file descriptors; the struct is the caller's and must outlive the registration ---- */
 struct sm_io {

@@ -86,6 +86,7 @@ static void make_ready(struct sm_task *task)
 	task->next_ready = NULL;
 	*task->host->ready_tail = task;
 	task->host->ready_tail = &task->next_ready;
+	sm_loop_hurry(task->host->loop); /* a post or timer at the start of a turn must not sleep before the task runs */
 }
 
 /* ---- ending by force ---- */
