@@ -1,5 +1,6 @@
 #!/bin/sh
-# fetch-cjson.sh OUTPUT_DIR: puts the patched source of lua-cjson into OUTPUT_DIR.
+# fetch-cjson.sh OUTPUT_DIR [unpatched]: puts the patched source of lua-cjson into OUTPUT_DIR, or, for comparisons, the
+# source as it came.
 #
 # The tarball is Debian's source package, pinned by checksum. It is looked for in $SM_SOURCES_DIR, then in the cache
 # beside OUTPUT_DIR, and only then asked from the machine's own package mirrors, through a private apt configuration:
@@ -14,7 +15,9 @@ patches=$here/patches/lua-cjson
 
 say() { printf 'fetch-cjson: %s\n' "$*" >&2; }
 
-[ $# -eq 1 ] || { say "usage: fetch-cjson.sh OUTPUT_DIR"; exit 2; }
+case ${2:-} in '' | unpatched) ;; *) set -- ;; esac
+[ $# -ge 1 ] || { say "usage: fetch-cjson.sh OUTPUT_DIR [unpatched]"; exit 2; }
+[ $# -eq 1 ] || patches=/nonexistent
 case $1 in /*) out=$1 ;; *) out=$PWD/$1 ;; esac
 parent=$(dirname "$out")
 cache=${SM_SOURCES_CACHE:-$parent/sources}
@@ -23,7 +26,7 @@ mkdir -p "$parent" "$cache"
 good() { [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$sha256" ]; }
 
 # What the result was made of; when it is the same as last time there is nothing to do.
-stamp=$({ echo "$sha256"; cat "$0" "$patches"/*.patch; } | sha256sum | cut -d' ' -f1)
+stamp=$({ echo "$sha256"; cat "$0"; cat "$patches"/*.patch 2> /dev/null || :; } | sha256sum | cut -d' ' -f1)
 if [ -f "$out/.stamp" ] && [ "$(cat "$out/.stamp")" = "$stamp" ]; then exit 0; fi
 
 work=$(mktemp -d "$parent/cjson.XXXXXX")

@@ -1,8 +1,7 @@
--- sewing --lua tests/bench/json.lua [STOCK_CJSON_SO]: encode and decode, ours beside the unpatched lua-cjson.
-local json = require "sm.json"
-local stock_path = arg[1] or package.searchpath("cjson", package.cpath)
-local open = stock_path and package.loadlib and package.loadlib(stock_path, "luaopen_cjson")
-local stock = open and open()
+-- build/dev/sewing --lua tests/bench/json.lua: encode and decode, ours beside the unpatched lua-cjson.
+local files, json = require "sm.files", require "sm.json"
+local folder = assert(files.realpath "/proc/self/exe"):match "^(.*)/"
+local stock = assert(package.loadlib(folder .. "/tests/stock_cjson.so", "luaopen_cjson"))()
 
 local function rows(n)
   local list = {}
@@ -48,8 +47,7 @@ for _, case in ipairs(cases) do
   local name, value, times = case[1], case[2], case[3] or 4
   local text = assert(json.encode(value))
   local enc, dec = best(times, json.encode, value), best(times, json.decode, text)
-  local stock_enc = stock and best(times, stock.encode, value) or 0 / 0
-  local stock_dec = stock and best(times, stock.decode, text) or 0 / 0
+  local stock_enc, stock_dec = best(times, stock.encode, value), best(times, stock.decode, text)
   print(("%-16s %7.1f us %7.1f us %7.2f %7.1f us %7.1f us %7.2f   %6.0f MB/s out, %6.0f MB/s in"):format(name, enc * 1e6, stock_enc * 1e6,
     enc / stock_enc, dec * 1e6, stock_dec * 1e6, dec / stock_dec, #text / enc / 1e6, #text / dec / 1e6))
 end
