@@ -26,6 +26,11 @@ function M.step(job, name)
   error("job " .. job.id .. " has no step '" .. name .. "'")
 end
 
+--- Whether bronze has the rows of the run.
+---@param job Job
+---@return boolean
+function M.is_loaded(job) return M.step(job, "load").state == "SUCCEEDED" end
+
 -- What of an error is written into the job, where callers read it: our own faults are for the log.
 local function told(err)
   if err.code == "InternalError" then return { code = err.code, message = "a fault on our side; the log has it under the job's id" } end

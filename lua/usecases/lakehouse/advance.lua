@@ -14,6 +14,7 @@ local LOOK_EVERY_SECONDS <const> = 0.25  -- for a cancel
 local RENEW_PART <const> = 3             -- the lock is renewed after a third of its life
 local HAND_OVER_SECONDS <const> = 60     -- of time left, when there is a limit
 local PARALLEL_STEPS <const> = 4
+local LOST <const> = "this refresh has lost its lock and stops"
 
 M.name = "advance"
 M.summary = "Run the steps of a refresh from the first unfinished one (background)."
@@ -25,20 +26,19 @@ M.input = shape.object {
   event = shape.any { optional = true },
 }
 
--- Keeps both leases and looks for a cancel; its failure stops the work.
+-- Keeps the claim, and the lock once bronze is loaded, and looks for a cancel; its failure stops the work.
 local function watch(ports, job, claim, ttl)
-  local renewed = ports.clock.now()
+  local renewed = 0
   return function()
     local now = ports.clock.now()
-    if now - renewed >= ttl / RENEW_PART then
-      renewed = now
-      for _, lease in ipairs { claim, job.lease } do
-        local ok, err = ports.lock.renew(lease, ttl)
-        if not ok then return nil, errors.wrap(err, "this refresh has lost its lock and stops") end
-      end
-    end
     local seen, err = ports.jobs.get(job.id)
     if not seen then return nil, err end
+    if now - renewed >= ttl / RENEW_PART then
+      renewed = now
+      local ok, lost = ports.lock.renew(claim, ttl)
+      if ok and runner.is_loaded(seen) then ok, lost = ports.lock.renew(job.lease, ttl) end
+      if not ok then return nil, errors.wrap(lost, LOST) end
+    end
     if seen.cancel_requested then return nil, errors.new("Cancelled", "the refresh was cancelled") end
     return true
   end
@@ -46,7 +46,7 @@ end
 
 -- "loaded", "loading", or nil and why bronze is not there.
 local function note_load(ports, job, fence)
-  if runner.step(job, "load").state == "SUCCEEDED" then return "loaded" end
+  if runner.is_loaded(job) then return "loaded" end
   local task = job.task and ports.replication.status(job.task)
   if not task or task.state == "running" then return "loading" end
   local err = task.state == "failed" and errors.new("ExternalServiceError", "load: " .. (task.reason or "failed"))
@@ -60,6 +60,8 @@ end
 local function work_on(ports, job, claim, ctx)
   local load, err = note_load(ports, job, claim.fence)
   if load ~= "loaded" then return load, err end
+  local kept, lost = ports.lock.renew(job.lease, ctx.settings.lease_seconds)
+  if not kept then return nil, errors.wrap(lost, LOST) end
   return runner.run_steps(ports, { job = job, pipeline = ctx.pipeline, today = ports.clock.today(),
     min_live_ratio = ctx.settings.min_live_ratio, parallel_steps = PARALLEL_STEPS, hand_over_seconds = HAND_OVER_SECONDS }, claim.fence)
 end
@@ -85,15 +87,13 @@ function M.run(ports, input, ctx)
   local claim, busy = ports.lock.acquire { key = "runner:" .. job.id, owner = ports.ids.uuid(), ttl_seconds = ttl }
   if not claim then return busy.code == "CooldownActive" and { ok = true, run = job.run, job_id = job.id, state = job.state } or nil, busy end
 
-  local look = watch(ports, job, claim, ttl)
-  local outcome
+  local look, outcome = watch(ports, job, claim, ttl), nil
   outcome, err = look()
   if outcome then
     outcome, err = ports.tasks.watched(function() return work_on(ports, job, claim, ctx) end, { every = LOOK_EVERY_SECONDS, check = look })
   end
   local ok, problem = conclude(ports, job, claim, outcome, err)
-  if not ok then return nil, problem end
-  if not outcome then return nil, err end
+  if not (ok and outcome) then return nil, err or problem end
   return { ok = true, run = job.run, job_id = job.id, outcome = outcome }
 end
 

@@ -3,7 +3,7 @@
 -- What it does: subscribes first and loads second, so that no load can end unheard; when the load cannot start, the
 -- subscription, the job and the lock are put back. Called again for the same job (after a restart) it starts the load
 -- afresh; when bronze is loaded already it goes on with the steps.
--- What you may change here: what is written down when the load starts. The order is what keeps this correct.
+-- What you may change here: LOAD_SECONDS, the longest load to reckon with. The order is what keeps this correct.
 local errors = require "lib.errors"
 local shape = require "lib.shape"
 local load_event = require "domain.lakehouse.load_event"
@@ -11,6 +11,8 @@ local runner = require "domain.lakehouse.runner"
 local starting = require "domain.lakehouse.starting"
 
 local M = {}
+
+local LOAD_SECONDS <const> = 6 * 3600 -- the lock is held for so long while nobody of ours works and the load runs
 
 M.name = "orchestrate"
 M.summary = "Start the load of bronze for a refresh (background)."
@@ -50,12 +52,14 @@ function M.run(ports, input, ctx)
   local job, err = ports.jobs.get(input.job_id)
   if not job then return nil, err end
   if runner.is_over(job) then return { job_id = job.id, status = job.state, run = job.run } end
-  if job.cancel_requested or runner.step(job, "load").state == "SUCCEEDED" then
+  if job.cancel_requested or runner.is_loaded(job) then
     go_on(ports, job)
     return { job_id = job.id, status = "accepted", run = job.run }
   end
 
   local ok
+  ok, err = ports.lock.renew(job.lease, LOAD_SECONDS)
+  if not ok then return give_up(ports, job, err) end
   ok, err = ports.bus.subscribe(runner.subscription(job.id), load_event.pattern(ports.replication.resource()),
     { target = "advance", input = { job_id = job.id, run = job.run, cleanup_rule = runner.subscription(job.id) } })
   if not ok then return give_up(ports, job, err) end

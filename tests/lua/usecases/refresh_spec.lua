@@ -173,6 +173,29 @@ describe("orchestrate", function()
     assert.equal("advance", ports.functions.calls[2].name)
   end)
 
+  it("holds the lock while a long load runs", function()
+    local ports = fakes.ports()
+    local job = started(ports)
+    assert(call("orchestrate", ports, { job_id = job.id }))
+    ports.clock.at = ports.clock.at + 3600
+    assert.equal("CooldownActive", select(2, call("run", ports, {})).code)
+    ports.replication.state = "running"
+    assert.equal("loading", assert(call("advance", ports, { job_id = job.id })).outcome)
+    ports.clock.at = ports.clock.at + 3600
+    assert.equal("CooldownActive", select(2, call("run", ports, {})).code)
+  end)
+
+  it("does not load for a job whose lock has gone to another", function()
+    local ports = fakes.ports()
+    local job = started(ports)
+    ports.clock.at = ports.clock.at + 61
+    assert(ports.lock.acquire { key = "full-load", owner = "another", ttl_seconds = 60 })
+    assert.equal("Conflict", select(2, call("orchestrate", ports, { job_id = job.id })).code)
+    assert.equal("FAILED", job.state)
+    assert.is_nil(ports.replication.started)
+    assert.is_nil(ports.lock.read("full-load").released)
+  end)
+
   it("does nothing for a job that is over", function()
     local ports = fakes.ports()
     local job = started(ports)
@@ -358,19 +381,31 @@ describe("advance", function()
   it("stops when another refresh has taken its lock, and does not end that one's job", function()
     local ports = healthy()
     local job = loaded(ports)
+    ports.clock.at = ports.clock.at + 7 * 3600
+    assert(ports.lock.acquire { key = "full-load", owner = "another job", ttl_seconds = 60 })
+    assert.equal("Conflict", select(2, call("advance", ports, { job_id = job.id })).code)
+    assert.equal("FAILED", job.state)
+    assert.equal(0, #ports.warehouse.ran)
+    assert.is_nil(ports.lock.read("full-load").released)
+  end)
+
+  it("stops in the middle when the lock is lost while it works", function()
+    local ports = healthy()
+    local job = loaded(ports)
     local saw
     ports.tasks.watched = function(work, options)
-      ports.clock.at = ports.clock.at + 100
-      assert(ports.lock.acquire { key = "full-load", owner = "another job", ttl_seconds = 60 })
-      local ok, err = options.check()
-      saw = err
-      if not ok then return nil, err end
-      return work()
+      local result, err = work() -- notes the load, runs the steps
+      job.steps[1].state = "SUCCEEDED"
+      ports.clock.at = ports.clock.at + 7 * 3600
+      assert(ports.lock.acquire { key = "full-load", owner = "another job", ttl_seconds = 60, ignore_cooldown = true })
+      local ok
+      ok, saw = options.check()
+      return ok and result, saw or err
     end
     call("advance", ports, { job_id = job.id })
     assert.equal("Conflict", saw.code)
+    assert.matches("lost its lock", saw.message)
     assert.equal("FAILED", job.state)
-    assert.is_nil(ports.lock.read("full-load").released)
   end)
 
   it("hands over before its time ends and goes on in the next call", function()
