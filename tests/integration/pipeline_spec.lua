@@ -210,6 +210,36 @@ describe("the pipeline", function()
     assert.equal("SUCCEEDED", job.state, job.error and job.error.message)
   end)
 
+  it("stops the statement that runs when it is cancelled", function()
+    house.close()
+    house = house_fixture.open { source = false }
+    local lake = house.data .. "/sample"
+    local con = assert(require("sm.duckdb").open { threads = 2 })
+    local writer = assert(con:connect())
+    assert(require("adapters.local.sample").generate(writer, { out = lake, residents = 5000, visits = 400000 }))
+    writer:close()
+    con:close()
+    local answer = assert(house.call("run", { run = "2025-01-06" }))
+    local seen, running = 0, false
+    while not running do
+      for _, event in ipairs(assert(house.ports.jobs.watch(answer.job_id, seen, 20))) do
+        seen = event.seq
+        running = running or (event.data.name == "stage_visit" and event.data.state == "RUNNING")
+      end
+    end
+    assert(house.call("cancel_run", { jobId = answer.job_id }))
+    local job = house.ended(answer.job_id)
+    assert.equal("CANCELLED", job.state)
+    assert.equal("CANCELLED", house_fixture.step(job, "stage_visit").state)
+    assert.equal("PENDING", house_fixture.step(job, "merge_visit").state)
+    house.settle()
+    assert(house.call("retry_run", { jobId = job.id }))
+    job = house.ended(job.id)
+    assert.equal("SUCCEEDED", job.state)
+    assert.equal(2, house_fixture.step(job, "stage_visit").attempt)
+    assert.equal(1, house_fixture.step(job, "load").attempt)
+  end)
+
   it("lists the files of the layers with addresses that open", function()
     succeed("2025-01-06", DAY_1)
     local answer = assert(house.call("run", { run = "2025-01-06" }))
