@@ -96,7 +96,8 @@ for _, source in ipairs(pipeline.sources) do
   local columns = table.move(plan.bronze_columns(source), 1, #source.columns, 1, {})
   columns[#columns + 1] = { name = "run", type = "date" }
   catalog["bronze." .. source.bronze] = { columns = columns,
-    sql = ("(SELECT * FROM read_parquet('%s/%s/*/*.parquet', hive_partitioning = true, hive_types = {'run': DATE}))"):format(bronze_dir, source.bronze) }
+    sql = ("(SELECT * FROM read_parquet('%s/%s/*/*.parquet', hive_partitioning = true, hive_types = {'run': DATE}))")
+      :format(bronze_dir, source.bronze) }
 end
 for _, wanted in ipairs(plan.tables(pipeline)) do create(wanted) end
 for _, step in ipairs(plan.steps(pipeline)) do
