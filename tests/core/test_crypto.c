@@ -44,7 +44,7 @@ TEST(crc32_is_the_same_in_one_piece_and_by_the_definition)
 	for (size_t len = 0; len <= sizeof(data); len++) {
 		uint32_t crc = 0xFFFFFFFF;
 		for (size_t i = 0; i < len * 8; i++) {
-			uint32_t bit = (data[i / 8] >> (i % 8) & 1u) ^ (crc & 1u);
+			uint32_t bit = ((uint32_t)data[i / 8] >> (i % 8) & 1u) ^ (crc & 1u);
 			crc = (crc >> 1) ^ (bit ? 0xEDB88320u : 0u);
 		}
 		CHECK(sm_crypto_crc32(data, len) == ~crc);
