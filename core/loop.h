@@ -24,7 +24,8 @@ void sm_loop_free(struct sm_loop *loop);
  * Waits at most wait_ms (-1: until something happens).
  */
 void sm_loop_turn(struct sm_loop *loop, int wait_ms);
-/* The poll of this turn (or, from its last part, of the next) does not wait: something became ready outside the loop. */
+/* The poll of this turn (or, from its last part, of the next) does not wait: something became ready outside the loop.
+ */
 void sm_loop_hurry(struct sm_loop *loop);
 
 /* ---- file descriptors; the struct is the caller's and must outlive the registration ---- */
@@ -44,10 +45,12 @@ struct sm_timer {
 	void (*fire)(struct sm_timer *timer);
 	size_t slot; /* private; 0 = not running */
 };
-enum sm_status sm_timer_start(struct sm_loop *loop, struct sm_timer *timer, int64_t due_ns); /* restarts a running one */
+enum sm_status sm_timer_start(struct sm_loop *loop, struct sm_timer *timer,
+                              int64_t due_ns);                    /* restarts a running one */
 void sm_timer_stop(struct sm_loop *loop, struct sm_timer *timer); /* harmless when not running */
 
-/* ---- hooks called before each poll; *wait_ms may be lowered (libmicrohttpd and libcurl have timeouts of their own) ---- */
+/* ---- hooks called before each poll; *wait_ms may be lowered (libmicrohttpd and libcurl have timeouts of their own)
+ * ---- */
 struct sm_prepare {
 	void (*run)(struct sm_prepare *prepare, int *wait_ms);
 	struct sm_prepare *next; /* private */
