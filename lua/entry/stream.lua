@@ -54,7 +54,9 @@ function M.disposition(name)
 end
 
 -- A reader that fails in the middle raises: the connection is cut, so nobody takes half a file for a whole one.
+-- A reader that is a table holds something, a place in the engine for one, and gives it back however this ends.
 local function write_chunks(first, read, write)
+  local _ <close> = type(read) == "table" and read or nil
   local chunk, err = first, nil
   while chunk do
     if not write(chunk) then return end

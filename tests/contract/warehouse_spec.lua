@@ -240,6 +240,25 @@ for name, open in pairs(adapters) do
       assert.are.equal("UnsafeSql", err.code)
     end)
 
+    it("takes an export's place back when its reader stops early", function()
+      start_with { running = 1 }
+      local sql = "SELECT x, y FROM UNNEST(sequence(1, 9000)) a(x) CROSS JOIN UNNEST(sequence(1, 9000)) b(y)"
+      do
+        local reader <close> = assert(w.export { sql = sql, caller = "ann", format = "csv" })
+        assert(reader())
+        assert(reader())
+      end
+      assert.are.equal("SUCCEEDED", finished("SELECT 1").state)
+      local job = task.spawn(function()
+        local reader <close> = assert(w.export { sql = sql, caller = "ann", format = "ndjson" })
+        while reader() do task.sleep(0) end
+      end)
+      task.sleep(0.1)
+      job:cancel("the client left")
+      job:join()
+      assert.are.equal("SUCCEEDED", finished("SELECT 1").state)
+    end)
+
     it("answers SHOW, DESCRIBE and EXPLAIN", function()
       f.run "CREATE TABLE d.t AS SELECT 1 AS a, 'x' AS b"
       assert.are.same({ { "t" } }, (f.rows "SHOW TABLES IN d"))

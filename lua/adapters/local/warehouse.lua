@@ -4,6 +4,7 @@ local crypto = require "sm.crypto"
 local errors = require "lib.errors"
 local executions = require "adapters.local.warehouse.executions"
 local files = require "sm.files"
+local log = require "lib.log"
 local results = require "adapters.local.warehouse.results"
 local runner = require "adapters.local.warehouse.run"
 local task = require "sm.task"
@@ -89,14 +90,15 @@ local function run_to_end(self, e)
   local _ <close> = setmetatable({}, { __close = function()
     if e.has_slot then self.slots:release() end
     -- Whatever ended this task early: the record must not stay open.
-    if not OVER[e.state] then self:finish(e, "FAILED", nil, errors.new("Cancelled", "the statement was stopped before its end")) end
+    if not OVER[e.state] then self:finish(e, "CANCELLED", nil, errors.new("QueryCancelled", "the query was stopped before its end")) end
   end })
   self.slots:acquire()
   e.has_slot = true
   if e.held.stopped then return self:finish(e, "CANCELLED") end
   local ok, done, err = xpcall(work, debug.traceback, self, e)
   if not ok then
-    err, done = errors.new("InternalError", tostring(done)), nil
+    log.error("statement_failed", { query_id = e.id, kind = e.kind, traceback = tostring(done) })
+    err, done = errors.new("InternalError", "Unexpected failure; the log tells more under query " .. e.id), nil
   end
   if done then return self:finish(e, "SUCCEEDED", done) end
   if e.held.stopped or err.code == "QueryCancelled" then return self:finish(e, "CANCELLED", nil, errors.new("QueryCancelled",
@@ -173,7 +175,7 @@ end
 function Warehouse:start(request)
   local e, new = self:enter(filled(self, request))
   if not e then return nil, new end
-  if new then task.spawn_with({ name = "query " .. e.id, detached = true }, run_to_end, self, e) end
+  if new then task.spawn_with({ name = "query " .. e.id }, run_to_end, self, e) end
   return { id = e.id, state = e.state }
 end
 
@@ -313,38 +315,48 @@ local function listing_reader(self, run, format, close)
   return runner.listing_text(text, done.columns, format)
 end
 
----@return (fun(): string?, Error?)|nil reader, fun()|Error close   close: for a reader that stops early
+-- What export gives: called for the next chunk; gives its place back at the end, when it is closed, or dropped.
+local Reader = {}
+Reader.__call = function(self) return self.read() end
+Reader.__close = function(self) self.release() end
+Reader.__gc = Reader.__close
+
+-- Gives the place, the connection and the snapshots back. Harmless twice.
+local function releaser(self, run, held)
+  local released = false
+  return function()
+    if released then return end
+    released = true
+    if held.con then held.con:close() end
+    run.resolver:close()
+    self.slots:release()
+  end
+end
+
+local function open_reader(self, run, format, release)
+  if run.tree.kind ~= "query" then return listing_reader(self, run, format, release) end
+  if format == "parquet" then return parquet_reader(self, run, release) end
+  return text_reader(run, format, release)
+end
+
+---@return table|nil reader  callable: text | nil at the end | nil, Error; may be a to-be-closed variable
+---@return Error? err
 function Warehouse:export(request)
   local asked = filled(self, request)
   asked.max_rows, asked.max_bytes = nil, nil
   local tree, class = runner.parse(asked.sql, "query")
   if not tree then return nil, class end
-  local held, closed = {}, false
+  local held = {}
   local run = runner.prepare(self.lake, asked, tree, class, held)
   self.slots:acquire()
-  local function close()
-    if closed then return end
-    closed = true
-    if held.con then held.con:close() end
-    run.resolver:close()
-    self.slots:release()
-  end
-  local ok, reader, err = xpcall(function()
-    if tree.kind ~= "query" then return listing_reader(self, run, asked.format, close) end
-    if asked.format == "parquet" then return parquet_reader(self, run, close) end
-    return text_reader(run, asked.format, close)
-  end, debug.traceback)
-  if not ok then reader, err = nil, errors.new("InternalError", tostring(reader)) end
-  if not reader then
-    close()
-    return nil, err
-  end
-  -- A reader that is dropped half way gives its place back with the collector, or at once when its task ends it.
-  local anchor = setmetatable({}, { __gc = close })
-  return function()
-    local _ = anchor
-    return reader()
-  end, close
+  local release = releaser(self, run, held)
+  local reader <close> = setmetatable({ release = release }, { __close = function(opened)
+    if not opened.read then release() end
+  end })
+  local read, err = open_reader(self, run, asked.format, release)
+  if not read then return nil, err end
+  reader.read = read
+  return setmetatable({ read = read, release = release }, Reader)
 end
 
 -- Upkeep ---------------------------------------------------------------------------------------------------------------

@@ -107,11 +107,11 @@ end
 ---@return DataFile[]|nil files, Error? err
 function M.copy(con, location, fields, select_sql, file_bytes, codec)
   local folder, prefix = store.path(location) .. "/data", crypto.hex(crypto.random(6))
+  local written <close> = setmetatable({}, { __close = function(state)
+    if not state.done then remove_prefix(folder, prefix) end
+  end })
   local rows, err = run_copy(con, statement(folder, prefix, fields, select_sql, file_bytes or M.FILE_BYTES, codec))
-  if not rows then
-    remove_prefix(folder, prefix)
-    return nil, err
-  end
+  if not rows then return nil, err end
   local leaves, list = types.leaves(fields), {}
   for _, row in ipairs(rows) do
     if integer(row.count) > 0 then list[#list + 1] = M.data_file(row, leaves) else files.remove(row.filename) end
@@ -119,9 +119,9 @@ function M.copy(con, location, fields, select_sql, file_bytes, codec)
   local ok
   ok, err = sync_all(folder, list)
   if not ok then
-    M.remove(list)
     return nil, errors.is(err) and err or errors.new("InternalError", "could not make the new files durable: " .. tostring(err))
   end
+  written.done = true
   return list
 end
 

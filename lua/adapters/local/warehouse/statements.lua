@@ -119,6 +119,13 @@ local function new_table(run, schema, given)
     properties = given.kept }
 end
 
+-- A table that is being made leaves nothing behind unless it was published, also when its task is stopped.
+local function unpublished(run, table_)
+  return setmetatable({ published = false }, { __close = function(made)
+    if not made.published then run.lake.store:discard(table_) end
+  end })
+end
+
 -- True when the table is there; an error when it is there and should not be.
 local function exists(run)
   local database, name = target_name(run)
@@ -156,11 +163,9 @@ function M.CREATE_TABLE(run)
   local table_
   table_, err = new_table(run, schema, given)
   if not table_ then return nil, err end
-  local made
-  made, err = run.lake.store:publish(table_)
-  if made then return 0 end
-  run.lake.store:discard(table_)
-  return nil, err
+  local making <close> = unpublished(run, table_)
+  making.published, err = run.lake.store:publish(table_)
+  return making.published and 0, err
 end
 
 -- The query's columns as an Iceberg schema, and the SELECT that gives exactly those types.
@@ -207,11 +212,11 @@ function M.CREATE_TABLE_AS_SELECT(run)
   local table_
   table_, err = new_table(run, schema, given)
   if not table_ then return nil, err end
+  local making <close> = unpublished(run, table_)
   local rows
   rows, err = fill_new(run, con, table_, select_sql)
-  if rows then return rows end
-  run.lake.store:discard(table_)
-  return nil, err
+  making.published = rows ~= nil
+  return rows, err
 end
 
 function M.CREATE_SCHEMA(run)
