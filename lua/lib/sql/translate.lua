@@ -22,6 +22,7 @@ require("lib.sql.functions.aggregate")
 require("lib.sql.functions.collection")
 
 require("lib.sql.functions.json").add_rules(Translator)
+require("lib.sql.functions.binary")
 require("lib.sql.functions.more_text")
 require("lib.sql.functions.more_collection")
 

@@ -188,7 +188,7 @@ local function parse_datetime(self, args, node)
     has_zone = converted and converted:find("%%[zZ]") ~= nil
     return converted, problem
   end)
-  if not format then return code.fill("(trino_parse_datetime($1, $2) AT TIME ZONE 'UTC')", args) end
+  if not format then return code.fill("trino_parse_datetime($1, $2)", args) end
   local moment = parsed(self, args[1], format)
   return has_zone and moment or new(nil, nil, "(", moment, " AT TIME ZONE 'UTC')")
 end

@@ -77,7 +77,7 @@ function Translator:row_field(base, wanted, pos)
     if field.name and field.name:lower() == wanted:lower() then
       return new(pos, field.type, "struct_extract(", base, ", ", code.quote_text(types.field_name(field, i)), ")")
     end
-    listed[i] = field.name or ""
+    if field.name then listed[#listed + 1] = field.name end
   end
   self:fault(pos, "COLUMN_NOT_FOUND", ("Field '%s' cannot be resolved in %s%s"):format(wanted, types.text(base.type),
     self:did_you_mean(wanted, listed)))

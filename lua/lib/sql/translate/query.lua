@@ -210,12 +210,18 @@ local function order_scope(columns, scope)
   return { fields = {}, parent = scope or scopes.new({}), aliases = aliases }
 end
 
-local function order_by(self, items, columns, scope)
+-- A column that leaves as text (intervals, zones) must not be sorted as text.
+local function sort_key(column, position, distinct)
+  local leaves_as_text = column and (types.is_interval(column.type) or column.type.name == "timestamp with time zone")
+  return leaves_as_text and column.piece and not distinct and column.piece or tostring(position)
+end
+
+local function order_by(self, node, columns, scope)
   local pieces = {}
   local inner = order_scope(columns, scope)
-  for i, item in ipairs(items) do
+  for i, item in ipairs(node.order_by) do
     local position = position_of(self, item, columns)
-    pieces[i] = direction(item, position and tostring(position) or self:expr(item.expression, inner))
+    pieces[i] = direction(item, position and sort_key(columns[position], position, node.body.distinct) or self:expr(item.expression, inner))
   end
   return code.join(pieces, ", ")
 end
@@ -270,7 +276,7 @@ function Translator:query(node, outer, opts)
   else
     piece = new(node.pos, nil, piece)
     if node.order_by then
-      piece[#piece + 1] = new(nil, nil, " ORDER BY ", order_by(self, node.order_by, columns, scope))
+      piece[#piece + 1] = new(nil, nil, " ORDER BY ", order_by(self, node, columns, scope))
     end
     if node.limit then piece[#piece + 1] = new(nil, nil, " LIMIT ", count_of(self, node.limit, "LIMIT")) end
     if node.offset then piece[#piece + 1] = new(nil, nil, " OFFSET ", count_of(self, node.offset, "OFFSET")) end
