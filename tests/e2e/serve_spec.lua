@@ -40,6 +40,8 @@ describe("sewing serve", function()
     { "GET", "/runs/%zz", nil, 400, "BadParam" }, { "GET", "/query/nope", nil, 404, "NotFound" }, { "GET", "/files/x?signature=y", nil,
       403, "Forbidden" },
     { "POST", "/materialize", '{"target":5}', 400, "BadRequest" },
+    { "POST", "/query", '{"sql":"SHOW TABLES IN nope"}', 404, "NotFound" }, { "POST", "/query", '{"sql":"DESCRIBE nope.x"}', 404,
+      "NotFound" },
   } do
     it(("answers %s %s %s with %d %s and CORS headers"):format(case[1], case[2], case[3] or "", case[4], case[5]), function()
       local status, body, headers = server:ask(case[1], case[2], { body = case[3], headers = { Origin = "http://x" } })

@@ -126,8 +126,11 @@ function M.execute(run, path)
   local kind = run.class.kind
   if run.tree.kind == "query" then return query(run, path) end
   if kind == "EXPLAIN" then return explain(run, path) end
-  if run.tree.kind == "show" then return listed(show.show(run.lake, run.tree, run.resolver), nil, path) end
-  if run.tree.kind == "describe" then return listed(show.describe(run.lake, run.tree, run.resolver), nil, path) end
+  local answer = run.tree.kind == "show" and show.show or run.tree.kind == "describe" and show.describe
+  if answer then
+    local list, err = answer(run.lake, run.tree, run.resolver)
+    return listed(list, err, path)
+  end
   local apply = statements[kind]
   if not apply then return nil, errors.new("NotSupported", ("%s is not supported"):format((kind:gsub("_", " ")))) end
   local rows, err = apply(run)
