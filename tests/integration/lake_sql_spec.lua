@@ -45,6 +45,10 @@ describe("statements on the lake", function()
       refused("CREATE TABLE t WITH (no_such = 'a') AS SELECT 1 AS a", "BadParam", "no_such")
       refused("CREATE TABLE t WITH (location = '/etc') AS SELECT 1 AS a", "BadParam", "below the lake")
       refused("CREATE TABLE t WITH (location = 'file://" .. f.lake.root .. "/d/../../x') AS SELECT 1 AS a", "BadParam")
+      f.run "CREATE TABLE around AS SELECT 1 AS a"
+      refused("CREATE TABLE t WITH (location = '" .. f.lake.store:load("d", "around").location .. "/data/t') AS SELECT 1 AS a", "BadParam",
+        "overlaps")
+      f.run "DROP TABLE around"
       refused("CREATE TABLE t AS SELECT CAST(1 AS smallint) AS a", "NotSupported", "integer")
       refused("CREATE TABLE t (a bigint) LOCATION 's3://b/t' TBLPROPERTIES ('format'='ORC')", "BadParam")
       refused("CREATE TABLE nowhere.t AS SELECT 1 AS a", "NotFound", "nowhere")
@@ -69,6 +73,21 @@ describe("statements on the lake", function()
       f.run "ALTER TABLE t CHANGE COLUMN c total bigint"
       f.run "ALTER TABLE t RENAME TO d.u"
       assert.are.equal("7", f.value "SELECT sum(total) FROM u")
+    end)
+
+    it("makes one table of simultaneous CREATEs, whole", function()
+      local jobs, made = {}, 0
+      for i = 1, 6 do
+        jobs[i] = function()
+          local done, err = f.warehouse.run { sql = "CREATE TABLE t AS SELECT " .. i .. " AS a", database = "d", caller = "spec" }
+          if done then made = made + 1 else assert.are.equal("Conflict", err.code) end
+          return true
+        end
+      end
+      assert(task.parallel(jobs))
+      assert.are.equal(1, made)
+      assert.are.equal("1", f.value "SELECT count(*) FROM t")
+      assert.are.equal(1, #files.list(f.lake.root .. "/d"))
     end)
 
     it("drops a database only when it is empty, or with CASCADE", function()

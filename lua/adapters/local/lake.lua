@@ -44,23 +44,11 @@ function M.open(options)
   return lake
 end
 
--- Where a table's files belong when nobody says otherwise; a folder that is still there from a dropped table that is
--- being read gets a neighbour.
+-- Where a table's files belong when nobody says otherwise. CREATE takes a neighbour when something lies there already.
 ---@param lake Lake
 ---@return string uri
 function M.location(lake, database, name)
-  return M.free_location(lake, ("file://%s/%s/%s"):format(lake.root, database, name))
-end
-
----@param wanted string  URI
----@return string uri    the same, or with a number behind when files lie there
-function M.free_location(lake, wanted)
-  local candidate, n = wanted, 1
-  while files.exists(store.path(candidate)) or lake.catalog:owns_location(candidate) do
-    n = n + 1
-    candidate = wanted .. "-" .. n
-  end
-  return candidate
+  return ("file://%s/%s/%s"):format(lake.root, database, name)
 end
 
 -- A location somebody wrote into a statement -> URI below the lake, or a refusal. s3://bucket/key means a folder here

@@ -158,8 +158,21 @@ function Catalog:rename(database, name, new_database, new_name)
   return true
 end
 
-function Catalog:add_location(location)
-  return checked(self.db:exec("INSERT INTO table_locations VALUES (?, 0) ON CONFLICT DO UPDATE SET dropped = 0", location))
+-- The location of another table that lies inside of this one or around it: dropping one would take the other.
+---@return string?
+function Catalog:nested_location(location)
+  local row = self.db:row([[
+    SELECT location FROM (SELECT location FROM table_locations UNION ALL SELECT location FROM parquet_tables)
+    WHERE substr(location, 1, length(?1) + 1) = ?1 || '/' OR substr(?1, 1, length(location) + 1) = location || '/' LIMIT 1]], location)
+  return row and row.location
+end
+
+-- Takes a location for a new table; false when it is taken, also by a dropped table whose files are still there.
+---@return boolean|nil taken, Error? err
+function Catalog:claim_location(location)
+  local changes, err = checked(self.db:exec("INSERT INTO table_locations VALUES (?, 0) ON CONFLICT DO NOTHING", location))
+  if not changes then return nil, err end
+  return changes == 1
 end
 
 function Catalog:forget_location(location)
@@ -183,10 +196,6 @@ function Catalog:abandon_unfinished()
   return checked(self.db:exec([[
     UPDATE table_locations SET dropped = 1 WHERE dropped = 0 AND NOT EXISTS (
       SELECT 1 FROM iceberg_tables WHERE substr(metadata_location, 1, length(location) + 1) = location || '/')]]))
-end
-
-function Catalog:owns_location(location)
-  return self.db:row("SELECT 1 AS found FROM table_locations WHERE location = ?", location) ~= nil
 end
 
 ---@return table|nil entry {columns = {{name, type}}, partition_keys = {{name, type}}, location, uniform, created_at, updated_at}

@@ -157,7 +157,7 @@ local function version_of(metadata_location)
   return math.tointeger(tonumber(metadata_location:match("/(%d+)%-[^/]*$") or "0"))
 end
 
--- A new table without rows. Its location must be empty; it is ours from now on.
+-- A new table without rows.
 ---@param options {database: string, name: string, location: string, fields: table[], last_column_id: integer, properties: table?}
 ---@return Table|nil table, Error? err
 function Store:create(options)
@@ -166,19 +166,37 @@ function Store:create(options)
   return self:publish(table_)
 end
 
+-- The wanted location, or the same with a number behind when something lies there or somebody else was first.
+local function claim(self, wanted)
+  local candidate, n = wanted, 1
+  local other = self.catalog:nested_location(wanted)
+  if other then return nil, errors.new("BadParam", ("location '%s' overlaps with a table at '%s'"):format(wanted, other)) end
+  while true do
+    if not files.exists(M.path(candidate)) then
+      local taken, err = self.catalog:claim_location(candidate)
+      if taken == nil then return nil, err end
+      if taken then return candidate end
+    end
+    n = n + 1
+    candidate = wanted .. "-" .. n
+  end
+end
+
 -- The first half of create: metadata in memory, folders on disk, nothing visible.
+---@param options table  as create takes; the location is a wish
 function Store:prepare(options)
+  local location, refused = claim(self, options.location)
+  if not location then return nil, refused end
   local meta = metadata.new {
-    uuid = crypto.uuid(), location = options.location, fields = options.fields, last_column_id = options.last_column_id,
+    uuid = crypto.uuid(), location = location, fields = options.fields, last_column_id = options.last_column_id,
     properties = options.properties, now_ms = now_ms(self),
   }
   meta.properties[M.CREATED] = tostring(meta["last-updated-ms"])
-  self.catalog:add_location(options.location)
   for _, folder in ipairs { "data", "metadata" } do
-    local ok, message, code = files.mkdir(M.path(options.location) .. "/" .. folder)
+    local ok, message, code = files.mkdir(M.path(location) .. "/" .. folder)
     if not ok then return nil, errors.from(message, code, "create table folder") end
   end
-  return { database = options.database, name = options.name, meta = meta, location = options.location }
+  return { database = options.database, name = options.name, meta = meta, location = location }
 end
 
 -- The second half: writes the metadata and takes the name.

@@ -112,7 +112,6 @@ local function new_table(run, schema, given)
     local err
     location, err = lake_module.location_given(run.lake, given.location)
     if not location then return nil, err end
-    if run.lake.catalog:owns_location(location) then location = lake_module.free_location(run.lake, location) end
   end
   return run.lake.store:prepare { database = database, name = name, location = location, fields = schema.fields,
     last_column_id = schema.last_column_id,
