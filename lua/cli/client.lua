@@ -128,11 +128,19 @@ function Client:close()
   if self.app then self.app.close() end
 end
 
+-- A server keeps a lock on its folder. Without one the file about it is left over from a server that was killed, and
+-- somebody else may listen on its port by now.
+local function is_held(files, data)
+  local lock = files.lock(data .. "/lock")
+  if lock then lock:close() end
+  return not lock
+end
+
 -- The server that holds the folder, when it answers.
 local function find_server(console, settings)
   local files = require "sm.files"
   local found = M.serve_file(files, settings.data)
-  if not found then return nil end
+  if not found or not is_held(files, settings.data) then return nil end
   local client = setmetatable({ url = found.url, token = console.env("SEWING_TOKEN") or found.token, send = remote_send,
     pour = remote_stream }, Client)
   local answer = require("sm.http").request { method = "GET", url = found.url .. "/health", timeout = PROBE_SECONDS,

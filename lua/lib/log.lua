@@ -48,16 +48,16 @@ end
 local parameters = { "[Ss]ignature", "[Xx]%-[Aa]mz%-[Ss]ignature", "[Xx]%-[Aa]mz%-[Ss]ecurity%-[Tt]oken", "[Xx]%-[Aa]mz%-[Cc]redential",
   "[Tt]oken", "access_token", "id_token", "refresh_token", "[Pp]assword", "sig" }
 
--- Hides signatures of URLs, bearer tokens and passwords inside of a text.
+-- Hides signatures of URLs, bearer tokens and passwords inside of a text. The frontiers keep the patterns linear.
 ---@param s string
 ---@return string
 function M.redact(s)
   if s:find("=", 1, true) then
     for _, name in ipairs(parameters) do s = s:gsub("([?&]" .. name .. "=)[^&%s\"'<>]+", "%1" .. HIDDEN) end
   end
-  if s:find("://", 1, true) then s = s:gsub("(%a+://)[^/@%s:]+:[^/@%s]+@", "%1" .. HIDDEN .. "@") end
+  if s:find("://", 1, true) then s = s:gsub("%f[%a](%a+://)[^/@%s:]+:[^/@%s]+@", "%1" .. HIDDEN .. "@") end
   if s:find("earer ", 1, true) then s = s:gsub("([Bb]earer )[%w%-%._~+/=]+", "%1" .. HIDDEN) end
-  if s:find("eyJ", 1, true) then s = s:gsub("eyJ[%w_-]+%.[%w_-]+%.[%w_-]*", HIDDEN) end
+  if s:find("eyJ", 1, true) then s = s:gsub("%f[%w]eyJ[%w_-]+%.[%w_-]+%.[%w_-]*", HIDDEN) end
   return s
 end
 

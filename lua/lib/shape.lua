@@ -27,6 +27,7 @@ local M = {}
 local MAX_DEPTH <const> = 32
 local MAX_PROBLEMS <const> = 50
 local MAX_QUOTED <const> = 60
+local MAX_UNKNOWN <const> = 20
 
 ---@class Shape
 ---@field kind string
@@ -273,13 +274,23 @@ function kinds.any(s, value, path, problems, coerce, depth)
   return out
 end
 
+-- Fields that are not declared, in order; the first few only: looking for the nearest name is work, and a caller
+-- decides how many there are.
+local function unknown_fields(s, value)
+  local unknown = {}
+  for key in pairs(value) do
+    if not s.by_name[key] then unknown[#unknown + 1] = tostring(key) end
+    if #unknown >= MAX_UNKNOWN then break end
+  end
+  table.sort(unknown)
+  return unknown
+end
+
 local function report_unknown(s, value, path, problems)
-  for _, key in ipairs(text.sorted_keys(value)) do
-    if not s.by_name[key] then
-      local hint = suggest.hint(tostring(key), s.known)
-      if s.strict or hint ~= "" then
-        refuse(problems, pointer(path, key), "BadParam", "is not a field of this request" .. hint)
-      end
+  for _, key in ipairs(unknown_fields(s, value)) do
+    local hint = suggest.hint(key, s.known)
+    if s.strict or hint ~= "" then
+      refuse(problems, pointer(path, key), "BadParam", "is not a field of this request" .. hint)
     end
   end
 end

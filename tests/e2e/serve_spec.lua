@@ -233,6 +233,16 @@ describe("life of the server", function()
     end)
   end
 
+  it("killed, is not asked any more by the command line", function()
+    local server = servers.start()
+    finally(function() server:remove() end)
+    process.kill(server.pid)
+    servers.eventually(function() return not process.is_running(server.pid) end, 5)
+    assert.is_string(files.read(server.data .. "/serve.json"))
+    local _, code = sewing("runs --data " .. server.data)
+    assert.are.equal(0, code)
+  end)
+
   it("shows an edited use case with the next request, and keeps the last good one", function()
     local root = servers.folder()
     process.run(("cp -r %s/lua %s/lua"):format(files.cwd(), root))
