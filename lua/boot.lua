@@ -107,8 +107,8 @@ local function lake_ports(self, all)
   on_lake("table_store", function(lake) return require("adapters.local.table_store").new(lake) end)
   on_lake("warehouse", function(lake)
     local s = self.settings
-    return require("adapters.local.warehouse").new { lake = lake, state = self.state, max_bytes = s.query_max_bytes, max_rows = s.query_max_rows,
-      max_scanned_bytes = s.query_max_scan, running = s.query_parallel }
+    return require("adapters.local.warehouse").new { lake = lake, state = self.state, max_bytes = s.query_max_bytes,
+      max_rows = s.query_max_rows, max_scanned_bytes = s.query_max_scan, running = s.query_parallel }
   end)
   on_lake("storage", function()
     all.catalog.databases() -- makes the catalog, whose listing of files the port does not promise
@@ -134,8 +134,9 @@ local function make_ports(self)
   all.functions = require("adapters.local.functions").new(self.call, self.report)
   all.bus = require("adapters.local.bus").new(all.functions)
   lake_ports(self, all)
-  all.replication = require("adapters.local.replication").new { root = self.data .. "/lake", bus = all.bus, clock = all.clock, ids = all.ids,
-    pipeline = self.pipeline, source_folder = function() return source_folder(self) end, connect = function() return connect(self) end,
+  all.replication = require("adapters.local.replication").new { root = self.data .. "/lake", bus = all.bus,
+    clock = all.clock, ids = all.ids, pipeline = self.pipeline,
+    source_folder = function() return source_folder(self) end, connect = function() return connect(self) end,
     register = function(request) return all.catalog.register_partition(request) end }
   for name in pairs(ports.list) do
     local ok, problem = ports.check(name, all[name])
@@ -240,7 +241,8 @@ function M.local_profile(settings, options)
   local held, data = open_folder(settings)
   if not held then return nil, data end
   local self = { settings = settings, data = data, lock = held, folder = lua_folder(), version = require("version").number,
-    base_url = options.base_url or function() return settings.public_url end, pipeline = pipeline_getter(options.on_reload), report = report }
+    base_url = options.base_url or function() return settings.public_url end,
+    pipeline = pipeline_getter(options.on_reload), report = report }
   self.source = sandbox_of(settings, data)
   local err
   self.state, err = require("adapters.local.state").open(data .. "/state.sqlite")

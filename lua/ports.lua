@@ -77,12 +77,14 @@ M.list = {
   --   same owner and key: the job made first; another request_hash under the same key: nil, err Conflict
   -- by_key(owner, key) -> Job | nil
   -- get(id) -> Job | nil, err NotFound; list{limit?, cursor?, state?} -> {items = Job[] newest first, next = cursor?}
-  -- update(id, changes, {expect_state = {states}?, fence?}?) -> Job | nil, err Conflict   changes: state, error, task, lease, started_at, finished_at
+  -- update(id, changes, {expect_state = {states}?, fence?}?) -> Job | nil, err Conflict   changes: state, error,
+  --   task, lease, started_at, finished_at
   -- step_started(id, name, fence?) -> Step | nil, err Conflict when a newer fence has written
   -- step_finished(id, name, {state, rows?, error?, warnings?}, fence?) -> Step
   -- reset_steps(id, names) -> Job         back to PENDING, for a retry
   -- request_cancel(id) -> Job | nil, err NotFound/Conflict
-  -- events(id, after_seq, limit?) -> {{seq, at, type, data}}; watch(id, after_seq, timeout_seconds) -> events (waits until there is one, {} at the timeout)
+  -- events(id, after_seq, limit?) -> {{seq, at, type, data}}; watch(id, after_seq, timeout_seconds) -> events
+  --   (waits until there is one, {} at the timeout)
   -- unfinished() -> Job[] oldest first
   jobs = { "create", "by_key", "get", "list", "update", "step_started", "step_finished", "reset_steps",
     "request_cancel", "events", "watch", "unfinished" },

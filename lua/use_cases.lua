@@ -60,7 +60,8 @@ end
 ---@field find fun(name: string): table|nil, Error?
 ---@field names fun(): string[]
 
----@param options {folder: string, domain: string, reload: boolean, adapt: (fun(use_case: table): table), on_reload: fun(name: string, err: string?)?}
+---@param options {folder: string, domain: string, reload: boolean, adapt: function, on_reload: function?}
+---  adapt(use_case) -> use case as it is given out; on_reload(name, err?) is told what was read again or could not be
 ---@return UseCases
 function M.new(options)
   local loaded, domain_stamp, domain_looked = {}, nil, 0

@@ -87,7 +87,8 @@ local function contract(name, new)
     it("changes state only from an expected one", function()
       make()
       assert.equal("Conflict", select(2, jobs.update("job-1", { state = "SUCCEEDED" }, { expect_state = { "RUNNING" } })).code)
-      assert.equal("RUNNING", jobs.update("job-1", { state = "RUNNING", started_at = clock.at, task = "t" }, { expect_state = { "QUEUED" } }).state)
+      assert.equal("RUNNING", jobs.update("job-1", { state = "RUNNING", started_at = clock.at, task = "t" },
+          { expect_state = { "QUEUED" } }).state)
       assert.equal("t", jobs.get("job-1").task)
     end)
 
@@ -177,6 +178,6 @@ end
 
 contract("local", function()
   local clock = require("fakes").clock()
-  local db = assert(require("adapters.local.state").open(":memory:"))
+  local db = require("spec_state")()
   return require("adapters.local.jobs").new(db, clock), clock
 end)

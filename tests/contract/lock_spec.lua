@@ -120,6 +120,6 @@ end
 
 contract("local", function()
   local clock = require("fakes").clock()
-  local db = assert(require("adapters.local.state").open(":memory:"))
+  local db = require("spec_state")()
   return require("adapters.local.lock").new(db, clock), clock
 end)

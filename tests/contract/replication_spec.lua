@@ -30,7 +30,8 @@ local function contract(name, new)
       assert.same({ replication.resource() }, event.resources)
       assert.equal("REPLICATION_TASK_STOPPED", event.detail.eventType)
       assert.equal("DMS-EVENT-0079", event.detail.eventId)
-      assert.same({ { "1", "one", "2025-01-01 10:00:00" }, { "2", "  two ", "not a date" }, { nil, "three", nil } }, rows("dbo_thing", "2025-08-13"))
+      assert.same({ { "1", "one", "2025-01-01 10:00:00" }, { "2", "  two ", "not a date" }, { nil, "three", nil } },
+          rows("dbo_thing", "2025-08-13"))
     end)
 
     it("replaces the partition when it is loaded again, and leaves others alone", function()

@@ -87,7 +87,8 @@ local function contract(name, new)
       it("are refused when altered in any part", function()
         local later = tostring(tonumber(expires) + 1000)
         local other = signature:sub(1, -2) .. (signature:sub(-1) == "A" and "B" or "A")
-        for _, try in ipairs { { path, later, signature }, { path, expires, other }, { path .. "x", expires, signature }, { path, expires, "" },
+        for _, try in ipairs { { path, later, signature }, { path, expires, other }, { path .. "x", expires,
+            signature }, { path, expires, "" },
           { path, expires }, { path }, { path, "abc", signature }, { path, expires, signature .. "A" } } do
           assert.equal("Forbidden", select(2, storage.open_signed(try[1], { expires = try[2], signature = try[3] })).code)
         end
@@ -95,7 +96,8 @@ local function contract(name, new)
       end)
 
       it("are not made and not opened for paths outside of the lake", function()
-        for _, bad in ipairs { "../state.sqlite", "gold/../../state.sqlite", "/etc/passwd", "gold//x", "gold/./x", "", "a\0b", "a\\..\\b", "gold/.." } do
+        for _, bad in ipairs { "../state.sqlite", "gold/../../state.sqlite", "/etc/passwd", "gold//x", "gold/./x",
+            "", "a\0b", "a\\..\\b", "gold/.." } do
           assert.equal("BadParam", select(2, storage.sign(bad, 900)).code)
           assert.equal("Forbidden", select(2, storage.open_signed(bad, { expires = expires, signature = signature })).code)
         end
@@ -129,10 +131,12 @@ describe("storage", function()
       end,
       files = function(layer, table_name) return known[layer][table_name] end,
     }
-    local db = assert(require("adapters.local.state").open(":memory:"))
-    local storage = require("adapters.local.storage").new { root = root, catalog = catalog, state = db, clock = clock, base_url = function() return "http://x" end }
+    local db = require("spec_state")()
+    local storage = require("adapters.local.storage").new { root = root, catalog = catalog, state = db,
+        clock = clock, base_url = function() return "http://x" end }
     local function put(layer, table_name, run, file)
-      local dir = layer == "bronze" and ("%s/bronze/%s/run=%s"):format(root, table_name, run) or ("%s/%s/%s/data"):format(root, layer, table_name)
+      local dir = layer == "bronze" and ("%s/bronze/%s/run=%s"):format(root, table_name, run)
+          or ("%s/%s/%s/data"):format(root, layer, table_name)
       assert(files.mkdir(dir))
       assert(files.write(dir .. "/" .. file, "PAR1 x"))
       known[layer] = known[layer] or {}

@@ -6,7 +6,8 @@ local process = require "process"
 local task = require "sm.task"
 
 local KILLS <const> = 6
-local SUMS <const> = { "SELECT COUNT(*), SUM(charge_cents), SUM(resident_id) FROM gold.fact_visit", "SELECT COUNT(*), SUM(age_years) FROM gold.dim_resident",
+local SUMS <const> = { "SELECT COUNT(*), SUM(charge_cents), SUM(resident_id) FROM gold.fact_visit",
+    "SELECT COUNT(*), SUM(age_years) FROM gold.dim_resident",
   "SELECT COUNT(*), COUNT(DISTINCT visit_id) FROM silver.src_sqlserver__dbo_visit", "SELECT COUNT(*) FROM quarantine.dbo_visit" }
 
 describe("a refresh whose process is killed", function()

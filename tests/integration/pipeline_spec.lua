@@ -71,7 +71,8 @@ describe("the pipeline", function()
   end
 
   local function state()
-    return { house.rows(SILVER_RESIDENTS), house.rows(SILVER_VISITS), house.rows(VISITS), house.rows("SELECT * FROM gold.dim_resident ORDER BY 1") }
+    return { house.rows(SILVER_RESIDENTS), house.rows(SILVER_VISITS), house.rows(VISITS),
+        house.rows("SELECT * FROM gold.dim_resident ORDER BY 1") }
   end
 
   it("fills gold from dirty sources, and says what it left out", function()
@@ -85,7 +86,8 @@ describe("the pipeline", function()
       ("4|Zoë|O'Brien|Zoë O'Brien|2000-06-15|%d|2025-01-06 00:00:00.000000"):format(whole_years("2000-06-15", today)),
       ("5|Nulltime|Person|Nulltime Person|1999-09-09|%d|2025-01-06 00:00:00.000000"):format(whole_years("1999-09-09", today)),
     }, house.rows("SELECT * FROM gold.dim_resident ORDER BY resident_id"))
-    assert.same({ "relationships(silver.src_sqlserver__dbo_visit.resident_id): 1 failing" }, house_fixture.step(job, "test_silver_visit").warnings)
+    assert.same({ "relationships(silver.src_sqlserver__dbo_visit.resident_id): 1 failing" }, house_fixture.step(job,
+        "test_silver_visit").warnings)
     assert.same({ "3 rows could not be read and are in quarantine" }, house_fixture.step(job, "quarantine_visit").warnings)
     assert.equal(17, house_fixture.step(job, "load").rows)
     assert.equal(4, house_fixture.step(job, "stage_resident").rows)
@@ -95,7 +97,8 @@ describe("the pipeline", function()
   it("keeps unreadable rows as they came, with every reason, once however often the run is repeated", function()
     succeed("2025-01-06", DAY_1)
     succeed("2025-01-06", DAY_1)
-    assert.same({ "NULL|No|resident_id is missing|2025-01-06", "2|Bob|dob is not a readable date|2025-01-06", "x7|Bad|resident_id is not a readable integer|2025-01-06" },
+    assert.same({ "NULL|No|resident_id is missing|2025-01-06", "2|Bob|dob is not a readable date|2025-01-06",
+        "x7|Bad|resident_id is not a readable integer|2025-01-06" },
       house.rows("SELECT resident_id, first_name, reject_reason, run FROM quarantine.dbo_resident ORDER BY CASE first_name WHEN 'No' THEN 1 WHEN 'Bob' THEN 2 ELSE 3 END"))
     assert.same({ "11|12,50|charge_cents is not a readable integer", "13|100|visit_ts is not a readable timestamp",
       " |oops|visit_id is missing; charge_cents is not a readable integer" },
@@ -134,7 +137,8 @@ describe("the pipeline", function()
   it("writes nothing twice when nothing changed", function()
     succeed("2025-01-06", DAY_1)
     local job = succeed("2025-01-07", DAY_1)
-    for _, name in ipairs { "merge_resident", "merge_visit", "soft_delete_resident", "soft_delete_visit", "refresh_fact_visit", "refresh_dim_resident" } do
+    for _, name in ipairs { "merge_resident", "merge_visit", "soft_delete_resident", "soft_delete_visit",
+        "refresh_fact_visit", "refresh_dim_resident" } do
       assert.equal(0, house_fixture.step(job, name).rows, name)
     end
   end)
@@ -243,7 +247,8 @@ describe("the pipeline", function()
   it("lists the files of the layers with addresses that open", function()
     succeed("2025-01-06", DAY_1)
     local answer = assert(house.call("run", { run = "2025-01-06" }))
-    assert.same({ "dbo_resident/run=2025-01-06/", "dbo_visit/run=2025-01-06/" }, { answer.layers.bronze.dirs[1].name, answer.layers.bronze.dirs[2].name })
+    assert.same({ "dbo_resident/run=2025-01-06/", "dbo_visit/run=2025-01-06/" }, { answer.layers.bronze.dirs[1].name,
+        answer.layers.bronze.dirs[2].name })
     assert.equal("dim_resident/", answer.layers.gold.dirs[1].name)
     for _, layer in ipairs { "bronze", "silver", "gold" } do
       for _, dir in ipairs(answer.layers[layer].dirs) do
@@ -268,13 +273,15 @@ describe("the pipeline", function()
     assert.same({ "3" }, house.rows(count))
     for _ = 1, 2 do assert(house.call("materialize", { target = target, sql = sql, idempotencyKey = "once" })) end
     assert.same({ "6" }, house.rows(count))
-    assert.equal("EmptyResult", select(2, house.call("materialize", { target = target, sql = sql .. " HAVING FALSE", mode = "replace" })).code)
+    assert.equal("EmptyResult", select(2, house.call("materialize", { target = target, sql = sql .. " HAVING FALSE",
+        mode = "replace" })).code)
     assert.same({ "6" }, house.rows(count))
     assert(house.call("materialize", { target = target, sql = sql .. " HAVING FALSE", mode = "replace", allowEmpty = true }))
     assert.same({ "0" }, house.rows(count))
     assert(house.call("undo_materialize", { target = target }))
     assert.same({ "6" }, house.rows(count))
-    assert.equal("Forbidden", select(2, house.call("materialize", { target = { db = "gold", table = "fact_visit" }, sql = sql, mode = "replace" })).code)
+    assert.equal("Forbidden", select(2, house.call("materialize", { target = { db = "gold", table = "fact_visit" },
+        sql = sql, mode = "replace" })).code)
   end)
 
   it("works on the sample, and gold adds up to what the files say", function()
@@ -297,7 +304,8 @@ describe("the pipeline", function()
         local cents, updated = rest:match(",([^,]*),([^,]*)$")
         cents = cents:match("^%s*(.-)%s*$")
         local readable = not at:find("^2024%-13") and (cents == "" or cents:find("^%d+$"))
-        if readable and (not best[id] or updated > best[id].updated) then best[id] = { resident = resident, cents = tonumber(cents) or 0, updated = updated } end
+        if readable and (not best[id] or updated > best[id].updated) then best[id] = { resident = resident,
+            cents = tonumber(cents) or 0, updated = updated } end
       end
     end
     local count, sum, people = 0, 0, 0

@@ -13,7 +13,8 @@ describe("use cases", function()
     assert(files.mkdir(folder .. "/usecases"))
     assert(files.mkdir(folder .. "/domain"))
     cases = require("use_cases").new { folder = folder .. "/usecases", domain = folder .. "/domain", reload = true,
-      adapt = function(use_case) return use_case end, on_reload = function(name, err) told[#told + 1] = name .. (err and " failed" or "") end }
+      adapt = function(use_case) return use_case end, on_reload = function(name, err) told[#told + 1] = name .. (err
+          and " failed" or "") end }
   end)
   after_each(function() files.remove_tree(folder) end)
 
@@ -59,7 +60,8 @@ describe("use cases", function()
     assert.matches("bad%.lua:2:", err.message)
   end)
 
-  for _, source in ipairs { "os.remove('x')", "io.open('x')", "load('return 1')", "require 'sm.files'", "debug.getinfo(1)", "x = 1", "print(1)",
+  for _, source in ipairs { "os.remove('x')", "io.open('x')", "load('return 1')", "require 'sm.files'",
+      "debug.getinfo(1)", "x = 1", "print(1)",
     "return _G.os", "string.dump(function() end)", "collectgarbage()", "dofile('x')", "getmetatable('').__index.rep = nil" } do
     it("may not: " .. source, function()
       write("bad", source .. "\n" .. GOOD:format(1))

@@ -58,7 +58,8 @@ function M.lock(clock, overrides)
   local lock = { rows = rows }
   local function refuse(row, now)
     local wait = row.allow_after > now and row.allow_after - now or math.min(row.expires_at - now, 10)
-    return nil, errors.new("CooldownActive", "A refresh is running.", { retry_after_seconds = math.ceil(wait), owner = row.owner, token = row.token })
+    return nil, errors.new("CooldownActive", "A refresh is running.", { retry_after_seconds = math.ceil(wait),
+        owner = row.owner, token = row.token })
   end
   function lock.acquire(request)
     local row, now = rows[request.key], clock.now()

@@ -17,12 +17,15 @@ local function refusal(row, now, ignore_cooldown)
 end
 
 local function lease_of(row)
-  return { key = row.key, owner = row.owner, fence = row.fence, token = row.token, expires_at = row.expires_at, allow_after = row.allow_after }
+  return { key = row.key, owner = row.owner, fence = row.fence, token = row.token, expires_at = row.expires_at,
+      allow_after = row.allow_after }
 end
 
 local UPSERT <const> = [[
-INSERT INTO locks (key, owner, fence, token, expires_at, allow_after, released) VALUES (:key, :owner, 1, :token, :expires_at, :allow_after, 0)
-ON CONFLICT (key) DO UPDATE SET owner = :owner, fence = fence + 1, token = :token, expires_at = :expires_at, allow_after = :allow_after, released = 0]]
+INSERT INTO locks (key, owner, fence, token, expires_at, allow_after, released) VALUES (:key, :owner, 1, :token,
+    :expires_at, :allow_after, 0)
+ON CONFLICT (key) DO UPDATE SET owner = :owner, fence = fence + 1, token = :token, expires_at = :expires_at,
+    allow_after = :allow_after, released = 0]]
 
 ---@param db table      state.sqlite
 ---@param clock table   port clock

@@ -45,10 +45,13 @@ function M.find(folder, source)
     local stem, extension = file.name:match("^(.+)%.(%w+)$")
     local kind = extension and KINDS[extension:lower()]
     if file.type ~= "dir" and kind == "sqlite" then databases[#databases + 1] = file.name end
-    if file.type ~= "dir" and kind and kind ~= "sqlite" and names[stem:lower()] then matches[#matches + 1] = { path = folder .. "/" .. file.name, kind = kind, name = file.name } end
+    if file.type ~= "dir" and kind and kind ~= "sqlite" and names[stem:lower()] then
+      matches[#matches + 1] = { path = folder .. "/" .. file.name, kind = kind, name = file.name }
+    end
   end
   if #matches > 1 then
-    return nil, errors.new("Conflict", ("table %s has two files in %s: %s and %s"):format(source.bronze, folder, matches[1].name, matches[2].name))
+    return nil, errors.new("Conflict",
+      ("table %s has two files in %s: %s and %s"):format(source.bronze, folder, matches[1].name, matches[2].name))
   end
   if matches[1] then return matches[1] end
   for _, name in ipairs(databases) do
@@ -56,7 +59,8 @@ function M.find(folder, source)
     if err then return nil, err end
     if found then return { path = folder .. "/" .. name, kind = "sqlite", table = found, name = name } end
   end
-  return nil, errors.new("NotFound", ("no file for table %s in %s (looked for %s as .csv, .json, .ndjson, .parquet, or a table in a .sqlite file)")
+  return nil, errors.new("NotFound",
+      ("no file for table %s in %s (looked for %s as .csv, .json, .ndjson, .parquet, or a table in a .sqlite file)")
     :format(source.bronze, folder, source.file))
 end
 

@@ -68,7 +68,8 @@ function M.new(options)
     local secret, err = key()
     if not secret then return nil, err end
     local expires = tostring(math.floor(clock.now() + ttl_seconds))
-    return ("%s/files/%s?expires=%s&signature=%s"):format(base_url or options.base_url() or "", escape(path), expires, signature(secret, path, expires))
+    return ("%s/files/%s?expires=%s&signature=%s"):format(base_url or options.base_url() or "", escape(path),
+        expires, signature(secret, path, expires))
   end
 
   function storage.open_signed(path, query)
@@ -86,7 +87,8 @@ function M.new(options)
       return nil, errors.new("NotFound", "this file is not part of the lake any more: ask for the layers again")
     end
     if real:sub(1, #root + 1) ~= root .. "/" then return nil, refused end
-    return { path = real, size = stat.size, name = path:match("[^/]+$"), etag = ('"%x-%x"'):format(stat.size, math.floor(stat.mtime * 1000)) }
+    local etag = ('"%x-%x"'):format(stat.size, math.floor(stat.mtime * 1000))
+    return { path = real, size = stat.size, name = path:match("[^/]+$"), etag = etag }
   end
 
   -- found: {{key, size, at}} -> one entry of `dirs`, with addresses for the first files only.

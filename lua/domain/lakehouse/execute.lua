@@ -19,7 +19,8 @@ local function check_columns(wanted, found)
   for _, column in ipairs(found.columns) do has[column.name] = true end
   for _, column in ipairs(wanted.columns) do
     if not has[column.name] then
-      return nil, errors.new("Conflict", ("%s.%s lacks the column '%s' that the pipeline list declares (add it with ALTER TABLE, or drop the table)")
+      return nil, errors.new("Conflict",
+          ("%s.%s lacks the column '%s' that the pipeline list declares (add it with ALTER TABLE, or drop the table)")
         :format(wanted.database, wanted.name, column.name))
     end
   end

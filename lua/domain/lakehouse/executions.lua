@@ -32,7 +32,7 @@ end
 ---@return table|nil, Error?
 function M.wait(ports, id, seconds, stop_when_left)
   local answered = not stop_when_left
-  local left <close> = setmetatable({}, { __close = function()
+  local _ <close> = setmetatable({}, { __close = function()
     if not answered then ports.warehouse.cancel(id) end
   end })
   local execution, err = ports.warehouse.wait(id, seconds)

@@ -43,7 +43,8 @@ function M.properties(given)
   for name, value in pairs(given or {}) do
     local accepted = PROPERTIES[name]
     if not accepted then
-      return bad("unknown property '%s'%s; there are: %s", tostring(name):sub(1, 60), suggest.hint(tostring(name), names), table.concat(names, ", "))
+      local hint = suggest.hint(tostring(name), names)
+      return bad("unknown property '%s'%s; there are: %s", tostring(name):sub(1, 60), hint, table.concat(names, ", "))
     end
     local found
     for _, one in ipairs(accepted) do

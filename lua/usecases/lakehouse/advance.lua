@@ -82,18 +82,18 @@ end
 function M.run(ports, input, ctx)
   local job, err = ports.jobs.get(input.job_id)
   if not job then return nil, err end
-  if runner.is_over(job) then return { ok = job.state == "SUCCEEDED", run = job.run, job_id = job.id, state = job.state } end
+  local as_it_is = { ok = job.state ~= "FAILED", run = job.run, job_id = job.id, state = job.state }
+  if runner.is_over(job) then return as_it_is end
   local ttl = ctx.settings.lease_seconds
   local claim, busy = ports.lock.acquire { key = "runner:" .. job.id, owner = ports.ids.uuid(), ttl_seconds = ttl }
-  if not claim then return busy.code == "CooldownActive" and { ok = true, run = job.run, job_id = job.id, state = job.state } or nil, busy end
-
-  local look, outcome = watch(ports, job, claim, ttl), nil
-  outcome, err = look()
-  if outcome then
-    outcome, err = ports.tasks.watched(function() return work_on(ports, job, claim, ctx) end, { every = LOOK_EVERY_SECONDS, check = look })
-  end
-  local ok, problem = conclude(ports, job, claim, outcome, err)
-  if not (ok and outcome) then return nil, err or problem end
+  if not claim and busy.code == "CooldownActive" then return as_it_is end
+  if not claim then return nil, busy end
+  local function work() return work_on(ports, job, claim, ctx) end
+  local look = watch(ports, job, claim, ttl)
+  local outcome, stopped = look()
+  if outcome then outcome, stopped = ports.tasks.watched(work, { every = LOOK_EVERY_SECONDS, check = look }) end
+  local ok, problem = conclude(ports, job, claim, outcome, stopped)
+  if not (ok and outcome) then return nil, stopped or problem end
   return { ok = true, run = job.run, job_id = job.id, outcome = outcome }
 end
 

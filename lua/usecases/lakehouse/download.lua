@@ -18,7 +18,8 @@ M.input = shape.object {
 function M.run(ports, input)
   local found, err = ports.storage.open_signed(input.path, { expires = input.expires, signature = input.signature })
   if not found then return nil, err end
-  return { file = found.path, size = found.size, file_name = found.name, etag = found.etag, content_type = "application/vnd.apache.parquet" }
+  return { file = found.path, size = found.size, file_name = found.name, etag = found.etag,
+      content_type = "application/vnd.apache.parquet" }
 end
 
 return M

@@ -19,14 +19,18 @@ M.name = "query"
 M.summary = "Run a reading SQL statement, or read on in the result of an earlier one."
 M.ports = { "warehouse" }
 M.input = shape.object {
-  sql = shape.string { optional = true, max = 262144, blank_is_absent = true, doc = "one reading statement", example = "SELECT * FROM gold.dim_resident LIMIT 10" },
+  sql = shape.string { optional = true, max = 262144, blank_is_absent = true, doc = "one reading statement",
+      example = "SELECT * FROM gold.dim_resident LIMIT 10" },
   query_execution_id = shape.string { optional = true, blank_is_absent = true, doc = "an earlier query, instead of sql" },
   next_page_token = shape.string { optional = true, blank_is_absent = true, doc = "the page to read, with queryExecutionId" },
-  max_rows = shape.integer { min = 1, max = MAX_ROWS, default = DEFAULT_ROWS, clamp = true, coerce = true, falsy_is_absent = true, doc = "rows of a page" },
+  max_rows = shape.integer { min = 1, max = MAX_ROWS, default = DEFAULT_ROWS, clamp = true, coerce = true,
+      falsy_is_absent = true, doc = "rows of a page" },
   database = shape.string { optional = true, blank_is_absent = true, doc = "database of unqualified table names" },
   catalog = shape.string { optional = true, blank_is_absent = true, doc = "the same; wins over database" },
-  parameters = shape.list(shape.string { max = 1024 }, { optional = true, max = 100, doc = "SQL literals for the question marks, in order" }),
-  wait = shape.number { optional = true, min = 0, max = MAX_WAIT_SECONDS, clamp = true, coerce = true, doc = "seconds to wait for the result" },
+  parameters = shape.list(shape.string { max = 1024 }, { optional = true, max = 100,
+      doc = "SQL literals for the question marks, in order" }),
+  wait = shape.number { optional = true, min = 0, max = MAX_WAIT_SECONDS, clamp = true, coerce = true,
+      doc = "seconds to wait for the result" },
   format = shape.enum({ "json", "csv", "ndjson", "parquet" }, { default = "json" }),
 }
 

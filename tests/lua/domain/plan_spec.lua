@@ -65,7 +65,8 @@ describe("the shipped pipeline", function()
     end
     for _, made in ipairs(plan.tables(pipeline)) do
       assert(template.render(read_template("create_table"),
-        { table = made.database .. "." .. made.name, location = "file:///lake/x", columns = made.columns, keep_seconds = made.keep_seconds }))
+        { table = made.database .. "." .. made.name, location = "file:///lake/x", columns = made.columns,
+            keep_seconds = made.keep_seconds }))
     end
   end)
 
@@ -104,16 +105,23 @@ describe("pipeline rules", function()
     { "an unknown type", { sources = { source { columns = { { "id", "int" } } } } }, "unknown type 'int'" },
     { "a type that smuggles SQL", { sources = { source { columns = { { "id", "integer) --" } } } } }, "unknown type" },
     { "a column listed twice", { sources = { source { columns = { { "id", "integer" }, { "id", "date" } } } } }, "listed twice" },
-    { "a reserved column", { sources = { source { columns = { { "id", "integer" }, { "is_deleted", "boolean" } } } } }, "kept for the pipeline" },
+    { "a reserved column", { sources = { source { columns = { { "id", "integer" }, { "is_deleted",
+        "boolean" } } } } }, "kept for the pipeline" },
     { "a bad table name", { sources = { source { silver = "x; drop" } } }, "'silver' must be a name" },
-    { "two entries with one name", { sources = { source(), source { bronze = "u", staging = "u", silver = "u" } } }, "source 't' is listed twice" },
+    { "two entries with one name", { sources = { source(), source { bronze = "u", staging = "u", silver = "u" } } },
+        "source 't' is listed twice" },
     { "two entries with one table", { sources = { source(), source { name = "u", bronze = "u", staging = "u" } } }, "both write silver.t" },
     { "an unknown test", { sources = { source { tests = { silver = { { "no_null", column = "id" } } } } } }, "unknown test 'no_null'" },
-    { "a test of an unknown column", { sources = { source { tests = { silver = { { "not_null", column = "x" } } } } } }, "unknown column 'x'" },
-    { "a test without its field", { sources = { source { tests = { silver = { { "accepted_values", column = "id" } } } } } }, "lacks 'values'" },
-    { "a strange severity", { sources = { source { tests = { silver = { { "not_null", column = "id", severity = "fatal" } } } } } }, "severity is error or warn" },
-    { "a relationship to nobody", { sources = { source { tests = { silver = { { "relationships", column = "id", to = "z", to_column = "id" } } } } } }, "no source 'z'" },
-    { "a model after nobody", { sources = { source() }, models = { { name = "m", sql = "m", key = { "id" }, columns = { { "id", "integer" } }, after = { "q" } } } }, "'after' names 'q'" },
+    { "a test of an unknown column", { sources = { source { tests = { silver = { { "not_null",
+        column = "x" } } } } } }, "unknown column 'x'" },
+    { "a test without its field", { sources = { source { tests = { silver = { { "accepted_values",
+        column = "id" } } } } } }, "lacks 'values'" },
+    { "a strange severity", { sources = { source { tests = { silver = { { "not_null", column = "id",
+        severity = "fatal" } } } } } }, "severity is error or warn" },
+    { "a relationship to nobody", { sources = { source { tests = { silver = { { "relationships", column = "id",
+        to = "z", to_column = "id" } } } } } }, "no source 'z'" },
+    { "a model after nobody", { sources = { source() }, models = { { name = "m", sql = "m", key = { "id" },
+        columns = { { "id", "integer" } }, after = { "q" } } } }, "'after' names 'q'" },
     { "models in a circle", { sources = { source() }, models = {
       { name = "m", sql = "m", key = { "id" }, columns = { { "id", "integer" } }, after = { "n" } },
       { name = "n", sql = "n", key = { "id" }, columns = { { "id", "integer" } }, after = { "m" } } } }, "m %-> n %-> m" },

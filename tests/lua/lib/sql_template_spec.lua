@@ -12,7 +12,8 @@ describe("sql_template encodes", function()
     { "integer", 5, "5" }, { "integer", math.mininteger, "-9223372036854775808" }, { "integer", 3.0, "3" },
     { "decimal", "12.50", "DECIMAL '12.50'" },
     { "text", "O'Brien", "'O''Brien'" }, { "text", "", "''" }, { "text", "a;b -- c /* d */ %s {x}", "'a;b -- c /* d */ %s {x}'" },
-    { "text", "Zoë 東京\n", "'Zoë 東京\n'" }, { "text", "''; DROP TABLE x", "'''''; DROP TABLE x'" }, { "text", "back\\slash", "'back\\slash'" },
+    { "text", "Zoë 東京\n", "'Zoë 東京\n'" }, { "text", "''; DROP TABLE x", "'''''; DROP TABLE x'" }, { "text",
+        "back\\slash", "'back\\slash'" },
     { "date", "2024-02-29", "DATE '2024-02-29'" },
     { "timestamp", "2025-08-13 10:00:00", "TIMESTAMP '2025-08-13 10:00:00.000000'" },
     { "timestamp", "2025-08-13T10:00:00.5Z", "TIMESTAMP '2025-08-13 10:00:00.500000'" },
@@ -24,16 +25,21 @@ describe("sql_template encodes", function()
   end
 
   local bad = {
-    { "identifier", 'a"b' }, { "identifier", "a b" }, { "identifier", "" }, { "identifier", "1a" }, { "identifier", "A" }, { "identifier", ("a"):rep(129) },
+    { "identifier", 'a"b' }, { "identifier", "a b" }, { "identifier", "" }, { "identifier", "1a" }, { "identifier",
+        "A" }, { "identifier", ("a"):rep(129) },
     { "identifier", "a\0b" }, { "identifier", "a;b" }, { "identifier", 5 },
-    { "qualified_name", "gold" }, { "qualified_name", "gold." }, { "qualified_name", ".x" }, { "qualified_name", "a.b.c.d" }, { "qualified_name", 'a.b"; --' },
+    { "qualified_name", "gold" }, { "qualified_name", "gold." }, { "qualified_name", ".x" }, { "qualified_name",
+        "a.b.c.d" }, { "qualified_name", 'a.b"; --' },
     { "integer", "5" }, { "integer", 1.5 }, { "integer", 0 / 0 }, { "integer", 1e300 }, { "integer", true },
     { "decimal", "1e5" }, { "decimal", "1'" }, { "decimal", "" }, { "decimal", 0 / 0 },
     { "text", "a\0b" }, { "text", "\xff\xfe" }, { "text", 5 }, { "text", {} },
     { "date", "2025-02-30" }, { "date", "2025-08-13'" }, { "date", "today" }, { "date", 5 },
-    { "timestamp", "2025-08-13" }, { "timestamp", "2025-08-13 25:00:00" }, { "timestamp", "2025-08-13 10:00:00.1234567" }, { "timestamp", "2025-13-01 10:00:00" },
-    { "location", "/tmp/x" }, { "location", "s3://b/'x" }, { "location", "file:///a/../b" }, { "location", "http://x/" }, { "location", "s3://b/\n" },
-    { "sql_type", "int" }, { "sql_type", "varchar(0)" }, { "sql_type", "decimal(39,2)" }, { "sql_type", "decimal(2,3)" }, { "sql_type", "integer; DROP" },
+    { "timestamp", "2025-08-13" }, { "timestamp", "2025-08-13 25:00:00" }, { "timestamp",
+        "2025-08-13 10:00:00.1234567" }, { "timestamp", "2025-13-01 10:00:00" },
+    { "location", "/tmp/x" }, { "location", "s3://b/'x" }, { "location", "file:///a/../b" }, { "location",
+        "http://x/" }, { "location", "s3://b/\n" },
+    { "sql_type", "int" }, { "sql_type", "varchar(0)" }, { "sql_type", "decimal(39,2)" }, { "sql_type",
+        "decimal(2,3)" }, { "sql_type", "integer; DROP" },
     { "one_of(PARQUET, ORC)", "parquet" }, { "one_of(PARQUET)", "x" },
     { "checked_select", "SELECT 1" }, { "checked_select", { sql = "SELECT 1" } },
   }
@@ -54,7 +60,8 @@ describe("sql_template repeats", function()
   local source = '-- Lists.\n-- @param c list(name identifier, type sql_type)\nSELECT {each c ", "}CAST({c.name} AS {c.type}){end} FROM t'
 
   it("a part for each entry, with the separator between", function()
-    local sql = assert(template.render(assert(template.parse("t", source)), { c = { { name = "a", type = "date" }, { name = "b", type = "integer" } } }))
+    local sql = assert(template.render(assert(template.parse("t", source)), { c = { { name = "a", type = "date" },
+        { name = "b", type = "integer" } } }))
     assert.equal('SELECT CAST("a" AS date), CAST("b" AS integer) FROM t', sql)
   end)
 
@@ -77,7 +84,8 @@ describe("sql_template finds at start", function()
     { "a header without purpose", "-- @param x date\nSELECT {x}", "purpose" },
     { "a loop without end", "-- S.\n-- @param c list(name identifier)\nSELECT {each c}{c.name}", "has no {end}" },
     { "an end without loop", "-- S.\nSELECT 1 {end}", "without {each}" },
-    { "a field outside of its loop", "-- S.\n-- @param c list(name identifier)\nSELECT {c.name} {each c}{c.name}{end}", "outside of {each c}" },
+    { "a field outside of its loop",
+        "-- S.\n-- @param c list(name identifier)\nSELECT {c.name} {each c}{c.name}{end}", "outside of {each c}" },
     { "an unknown field", "-- S.\n-- @param c list(name identifier)\nSELECT {each c}{c.type}{end}", "has no field" },
     { "a list used as a value", "-- S.\n-- @param c list(name identifier)\nSELECT {c}", "is a list" },
     { "two statements", "-- S.\nSELECT 1; DROP TABLE x", "one statement" },
@@ -95,5 +103,6 @@ end)
 describe("sql_template refuses", function()
   local parsed = assert(template.parse("t", "-- S.\n-- @param x date\nSELECT {x}"))
   it("a missing value", function() assert.matches("needs a value for 'x'", select(2, template.render(parsed, {})).message) end)
-  it("an extra value", function() assert.matches("takes no value 'y'", select(2, template.render(parsed, { x = "2025-01-01", y = 1 })).message) end)
+  it("an extra value", function() assert.matches("takes no value 'y'", select(2, template.render(parsed,
+      { x = "2025-01-01", y = 1 })).message) end)
 end)

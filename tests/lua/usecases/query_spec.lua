@@ -64,7 +64,8 @@ describe("query", function()
   end)
 
   for _, sql in ipairs { "DROP TABLE x", "SELECT 1; DROP TABLE x", "DELETE FROM gold.x", "INSERT INTO gold.x SELECT 1",
-    "CREATE TABLE gold.x AS SELECT 1 AS a", "EXPLAIN ANALYZE DELETE FROM gold.x", "UPDATE gold.x SET a = 1", "COPY x TO 'y'", "ATTACH 'x'" } do
+    "CREATE TABLE gold.x AS SELECT 1 AS a", "EXPLAIN ANALYZE DELETE FROM gold.x", "UPDATE gold.x SET a = 1",
+        "COPY x TO 'y'", "ATTACH 'x'" } do
     it("refuses " .. sql, function()
       local ports = fakes.ports()
       local answer, err = call("query", ports, { sql = sql })
@@ -102,7 +103,8 @@ describe("query", function()
     call("query", ports, { sql = "SELECT 1", database = "d", catalog = "c" }, ctx)
     call("query", ports, { sql = "SELECT 1", database = "d", catalog = "" }, ctx)
     call("query", ports, { sql = "SELECT 1", database = "" }, ctx)
-    assert.same({ "c", "d", "std" }, { ports.warehouse.executions[1].database, ports.warehouse.executions[2].database, ports.warehouse.executions[3].database })
+    assert.same({ "c", "d", "std" }, { ports.warehouse.executions[1].database,
+        ports.warehouse.executions[2].database, ports.warehouse.executions[3].database })
   end)
 
   it("tells the engine's refusal as the caller's fault", function()

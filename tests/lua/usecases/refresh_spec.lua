@@ -79,7 +79,8 @@ describe("run", function()
   end)
 
   it("gives the lock back when the background work does not start", function()
-    local ports = fakes.ports { functions = fakes.functions { invoke_async = function() return nil, errors.new("ExternalServiceError", "throttled") end } }
+    local ports = fakes.ports { functions = fakes.functions { invoke_async = function() return nil,
+        errors.new("ExternalServiceError", "throttled") end } }
     local answer, err = call("run", ports, {})
     assert.is_nil(answer)
     assert.equal("ExternalServiceError", err.code)
@@ -154,7 +155,8 @@ describe("orchestrate", function()
   end)
 
   it("leaves nothing behind when the load does not start, and a new refresh may begin at once", function()
-    local ports = fakes.ports { replication = fakes.replication { start = function() return nil, errors.new("ExternalServiceError", "already running") end } }
+    local ports = fakes.ports { replication = fakes.replication { start = function() return nil,
+        errors.new("ExternalServiceError", "already running") end } }
     local job = started(ports)
     local answer, err = call("orchestrate", ports, { job_id = job.id })
     assert.is_nil(answer)

@@ -117,7 +117,8 @@ describe("materialize", function()
     { "a table name with a quote", { target = { db = "gold", table = 'x"; DROP TABLE y' } }, "BadParam" },
     { "a table name with a dot", { target = { db = "gold", table = "a.b" } }, "BadParam" },
     { "a database that is not there", { target = { db = "nowhere", table = "x" } }, "NotFound" },
-    { "two statements", { sql = "select 1; drop table x" }, "UnsafeSql" }, { "two lines", { sql = "select 1;\ndelete from t" }, "UnsafeSql" },
+    { "two statements", { sql = "select 1; drop table x" }, "UnsafeSql" }, { "two lines",
+        { sql = "select 1;\ndelete from t" }, "UnsafeSql" },
     { "truncate", { sql = "select 1;truncate x" }, "UnsafeSql" }, { "a word that begins like select", { sql = "selection" }, "UnsafeSql" },
     { "DML", { sql = "DELETE FROM t" }, "UnsafeSql" }, { "SHOW", { sql = "SHOW TABLES" }, "UnsafeSql" },
     { "an unknown property", { mode = "replace", properties = { location = "s3://elsewhere/" } }, "BadParam" },
@@ -139,7 +140,8 @@ describe("materialize", function()
     end)
   end
 
-  for _, sql in ipairs { "WITH a AS (SELECT 1 AS x) SELECT * FROM a", "-- hello\nSELECT 'please update me' AS a", "(SELECT 1 AS a)", "VALUES (1)", "SELECT 1 AS a; -- done" } do
+  for _, sql in ipairs { "WITH a AS (SELECT 1 AS x) SELECT * FROM a", "-- hello\nSELECT 'please update me' AS a",
+      "(SELECT 1 AS a)", "VALUES (1)", "SELECT 1 AS a; -- done" } do
     it("takes " .. sql:gsub("\n", " "), function() assert(call("materialize", with_table(), request { sql = sql })) end)
   end
 
@@ -154,7 +156,8 @@ describe("undo_materialize", function()
   it("goes back one version", function()
     assert.same({ status = "ok", table = "gold.mine", version = "1", rows = 5 }, (call("undo_materialize", with_table(), target)))
   end)
-  it("refuses a table that is not there", function() assert.equal("NotFound", select(2, call("undo_materialize", fakes.ports(), target)).code) end)
+  it("refuses a table that is not there", function() assert.equal("NotFound", select(2, call("undo_materialize",
+      fakes.ports(), target)).code) end)
   it("refuses a table of the pipeline", function()
     assert.equal("Forbidden", select(2, call("undo_materialize", fakes.ports(), { target = { db = "gold", table = "dim_thing" } })).code)
   end)
@@ -174,7 +177,8 @@ describe("schemas", function()
     ports.catalog.tables = function(database, query)
       local items, after = {}, query.cursor
       for _, name in ipairs { "a", "b", "c", "d" } do
-        if ports.catalog.known[database .. "." .. name] and (not after or name > after) and (not query.search or name:find(query.search, 1, true)) then
+        if ports.catalog.known[database .. "." .. name] and (not after or name > after) and (not query.search
+            or name:find(query.search, 1, true)) then
           items[#items + 1] = { name = name, type = "iceberg" }
         end
       end
@@ -218,7 +222,8 @@ describe("schemas", function()
   end)
 
   it("passes a failing catalog on", function()
-    local ports = fakes.ports { catalog = fakes.catalog { databases = function() return nil, errors.new("ExternalServiceError", "no") end } }
+    local ports = fakes.ports { catalog = fakes.catalog { databases = function() return nil,
+        errors.new("ExternalServiceError", "no") end } }
     assert.equal("ExternalServiceError", select(2, call("schemas", ports, {})).code)
   end)
 end)
@@ -240,7 +245,8 @@ end)
 describe("health", function()
   it("touches nothing", function()
     local ports = fakes.ports()
-    for _, name in ipairs { "warehouse", "catalog", "jobs", "lock" } do ports[name] = setmetatable({}, { __index = function() error("touched " .. name) end }) end
+    for _, name in ipairs { "warehouse", "catalog", "jobs", "lock" } do ports[name] = setmetatable({},
+        { __index = function() error("touched " .. name) end }) end
     local answer = assert(call("health", ports, {}))
     assert.same({ status = "ok", service = "sewingmachine", time = "2025-08-13T08:00:00Z", version = "test" }, answer)
   end)
@@ -251,7 +257,8 @@ describe("health", function()
     assert.equal(8, #answer.ports)
   end)
 
-  for _, case in ipairs { { "catalog", "databases" }, { "jobs", "list" }, { "warehouse", "run" }, { "storage", "list" }, { "statements", "check" }, { "bus", "list" }, { "lock", "read" } } do
+  for _, case in ipairs { { "catalog", "databases" }, { "jobs", "list" }, { "warehouse", "run" }, { "storage",
+      "list" }, { "statements", "check" }, { "bus", "list" }, { "lock", "read" } } do
     it("names a bad " .. case[1], function()
       local ports = fakes.ports()
       ports[case[1]][case[2]] = function() return nil, errors.new("ExternalServiceError", "out of order") end
@@ -291,7 +298,8 @@ describe("runs", function()
   it("tells events after the last one seen, and ends when the refresh is over", function()
     local ports = fakes.ports()
     local id = refresh(ports)
-    local log = { { seq = 1, at = fakes.NOW, type = "job", data = { state = "QUEUED" } }, { seq = 2, at = fakes.NOW, type = "job", data = { state = "RUNNING" } } }
+    local log = { { seq = 1, at = fakes.NOW, type = "job", data = { state = "QUEUED" } }, { seq = 2, at = fakes.NOW,
+        type = "job", data = { state = "RUNNING" } } }
     ports.jobs.events = function(_, after)
       local list = {}
       for _, event in ipairs(log) do if event.seq > after then list[#list + 1] = event end end
@@ -312,7 +320,8 @@ describe("download", function()
   it("gives the file behind a good address and refuses any other", function()
     local ports = fakes.ports()
     assert.equal("Forbidden", select(2, call("download", ports, { path = "lake/x", expires = "1", signature = "y" })).code)
-    ports.storage.open_signed = function(path, query) return { path = "/data/" .. path .. query.signature, size = 9, name = "x.parquet" } end
+    ports.storage.open_signed = function(path, query) return { path = "/data/" .. path .. query.signature, size = 9,
+        name = "x.parquet" } end
     assert.equal("/data/lake/xy", call("download", ports, { path = "lake/x", expires = "1", signature = "y" }).file)
   end)
 end)
