@@ -431,7 +431,7 @@ static void give_spare(struct sm_host *host, struct sm_task *task)
 {
 	lua_State *co = task->co;
 	int ref = task->ref;
-	if (co != NULL && (task->exposed || host->spare_count >= SPARE_MAX)) {
+	if (co != NULL && (task->exposed || task->kill != SM_KILL_NONE || host->spare_count >= SPARE_MAX)) {
 		luaL_unref(host->L, LUA_REGISTRYINDEX, ref);
 		co = NULL;
 		ref = LUA_NOREF;
@@ -536,8 +536,27 @@ static void revive(struct sm_task *task)
 		lua_pushnil(task->co);
 }
 
-static enum sm_task_end end_of(const struct sm_task *task)
+/* Lua's buffers raise an ordinary error when memory is refused; it comes as text when there was none for a table. */
+static bool is_memory_error(const struct sm_task *task)
 {
+	lua_State *co = task->co;
+	if (!task->failed || !task->refused)
+		return false;
+	int top = lua_gettop(co);
+	lua_pushvalue(co, -1);
+	if (lua_istable(co, -1)) {
+		lua_pushliteral(co, "message"); /* interned long ago; a raw access raises nothing */
+		lua_rawget(co, -2);
+	}
+	bool found = lua_type(co, -1) == LUA_TSTRING && strstr(lua_tostring(co, -1), "not enough memory") != NULL;
+	lua_settop(co, top);
+	return found;
+}
+
+static enum sm_task_end end_of(struct sm_task *task)
+{
+	if (task->kill == SM_KILL_NONE && is_memory_error(task))
+		task->kill = SM_KILL_MEMORY;
 	if (!task->failed && !task->raised)
 		return SM_TASK_OK;
 	if (task->kill == SM_KILL_NONE)

@@ -42,6 +42,7 @@ struct sm_task {
 	volatile bool raised;      /* the kill mark is on its way */
 	volatile bool hard;        /* the grace is over */
 	volatile int64_t grace_ns; /* until when __close functions may run */
+	bool refused;              /* it was denied memory once, perhaps without need */
 	bool failed;               /* the task's function ended with an error */
 	bool interrupted;          /* its wait was cancelled */
 	bool exposed;              /* a script holds the coroutine: not to be used again */

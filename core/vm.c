@@ -8,20 +8,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SLOT_BYTES 16u    /* of Lua's stack */
+#define MANY_VALUES 41000 /* on the stack of one function */
+
 /*
  * The running task wants more than its cap. Lua collects all garbage and asks again; a second refusal in a row is real,
- * and ends the task even when its script catches the error.
+ * and ends the task even when its script catches the error. (The buffers of Lua's auxiliary library do not ask again:
+ * task->refused tells their error from an ordinary one.)
  */
-static void *refuse(struct sm_host *host)
+static void *refuse(struct sm_host *host, size_t size)
 {
 	struct sm_task *task = host->current;
-	if (++host->refused >= 2 && task != NULL && task->kill == SM_KILL_NONE) {
-		sm_task_note_place(host, task);
+	if (task == NULL || task->kill != SM_KILL_NONE)
+		return NULL;
+	task->refused = true;
+	free(task->place);
+	task->place = NULL;
+	sm_task_note_place(host, task);
+	if (++host->refused >= 2 || size > task->limits.memory_bytes) {
 		task->kill = SM_KILL_MEMORY;
 		host->cap = host->bytes + SM_MEMORY_GRACE;
 		sm_task_strike(host);
 	}
 	return NULL;
+}
+
+/*
+ * A __call that is its own __call fills the stack in C, in quadratic time, where no hook fires. A capped task is refused
+ * a block that may be such a stack: when the running function has very many values on it already.
+ */
+static bool is_runaway_stack(const struct sm_host *host, size_t new_size)
+{
+	return new_size > MANY_VALUES * SLOT_BYTES && host->current != NULL && host->current->limits.memory_bytes != 0 &&
+	       lua_gettop(host->chain[host->chain_depth - 1]) > MANY_VALUES / 2;
 }
 
 /* Counts every byte of the state. */
@@ -35,8 +54,9 @@ static void *allocate(void *arg, void *block, size_t old_size, size_t new_size)
 		host->bytes -= old_size;
 		return NULL;
 	}
-	if (new_size > old_size && (new_size - old_size > host->cap || host->bytes > host->cap - (new_size - old_size)))
-		return refuse(host);
+	if (new_size > old_size && (new_size - old_size > host->cap || host->bytes > host->cap - (new_size - old_size) ||
+	                            is_runaway_stack(host, new_size)))
+		return refuse(host, new_size);
 	void *moved = realloc(block, new_size);
 	if (moved != NULL) {
 		host->bytes += new_size - old_size;

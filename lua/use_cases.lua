@@ -2,6 +2,7 @@
 -- an edit shows with the next request. A file that does not load keeps its last good version answering and is reported.
 local errors = require "lib.errors"
 local files = require "sm.files"
+local sandbox = require "lib.sandbox"
 local task = require "sm.task"
 local time = require "sm.time"
 
@@ -9,32 +10,6 @@ local M = {}
 
 local LOOK_PAUSE_SECONDS <const> = 0.002   -- between looks at one file: an edit shows at once, a flood of requests costs little
 local DOMAIN_PAUSE_SECONDS <const> = 1     -- between looks at all of lua/domain
-
--- What a use case may use. No input or output, no loading of code, no way around the list: effects come in as ports.
-local GLOBALS <const> = { "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type", "setmetatable",
-  "rawequal", "rawlen" }
-local LIBRARIES <const> = { "string", "table", "math", "utf8" } -- each use case has copies: changing one changes nobody else's
-
-local function checked_require(name)
-  if name:find("^domain%.") or name:find("^lib%.") then return require(name) end
-  error(("a use case may require domain.* and lib.*, not '%s'"):format(tostring(name)), 2)
-end
-
-local function new_environment()
-  local environment = { require = checked_require }
-  for _, name in ipairs(GLOBALS) do environment[name] = _G[name] end
-  for _, name in ipairs(LIBRARIES) do
-    environment[name] = {}
-    for key, value in pairs(_G[name]) do environment[name][key] = value end
-  end
-  environment.string.dump = nil
-  environment.getmetatable = function(value) return type(value) ~= "string" and getmetatable(value) or nil end
-  return setmetatable(environment, {
-    __index = function(_, name) error(("use cases have no global '%s'"):format(tostring(name)), 2) end,
-    __newindex = function(_, name) error(("use cases make no globals ('%s')"):format(tostring(name)), 2) end,
-    __metatable = false,
-  })
-end
 
 local function check_form(use_case, name)
   if type(use_case) ~= "table" or type(use_case.run) ~= "function" then
@@ -48,10 +23,8 @@ end
 local function load_file(path, name)
   local source, message = files.read(path)
   if not source then return nil, message end
-  local chunk, wrong = load(source, "@" .. path, "t", new_environment())
-  if not chunk then return nil, wrong end
-  local ok, use_case = xpcall(chunk, function(err) return tostring(err) end)
-  if not ok then return nil, use_case end
+  local use_case, wrong = sandbox.compile(source, path)
+  if wrong then return nil, wrong.excerpt and wrong.message .. "\n" .. wrong.excerpt or wrong.message end
   local sound, problem = check_form(use_case, name)
   return sound and use_case or nil, problem
 end
