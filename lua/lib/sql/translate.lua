@@ -40,7 +40,7 @@ function M.query(tree, ctx)
     local text, map = code.render(piece)
     local shown = {}
     for i, column in ipairs(columns) do
-      shown[i] = { name = column.name, type = column.type.name ~= "any" and types.text(column.type) or nil }
+      shown[i] = { name = column.name, type = not types.has_any(column.type) and types.text(column.type) or nil }
     end
     if columns.open then shown = {} end
     return { sql = text, columns = shown, tables = translator.tables, map = map, text = tree.text }

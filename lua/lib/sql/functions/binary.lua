@@ -14,10 +14,12 @@ macros.add {
     .. "ELSE trino.short_number(abs(x)) END" },
   { "unit_of(s)", "regexp_extract(s, '([A-Za-z]+)\\s*$', 1)" },
   { "amount_of(s)", "regexp_extract(s, '^\\s*([0-9]+(\\.[0-9]+)?)', 1)" },
-  { "parse_duration(s)", "to_milliseconds(CAST(round(CAST(trino.amount_of(s) AS DOUBLE) * CASE trino.unit_of(s) WHEN 'ns' THEN 1e-6 WHEN 'us' "
+  { "parse_duration(s)", "to_milliseconds(CAST(round(CAST(trino.amount_of(s) AS DOUBLE) * CASE trino.unit_of(s) WHEN 'ns' THEN 1e-6 "
+    .. "WHEN 'us' "
     .. "THEN 1e-3 WHEN 'ms' THEN 1 WHEN 's' THEN 1000 WHEN 'm' THEN 60000 WHEN 'h' THEN 3600000 WHEN 'd' THEN 86400000 "
     .. "ELSE error('duration is not a valid data duration string: ' || s) END) AS BIGINT))" },
-  { "parse_data_size(s)", "CAST(trunc(CAST(trino.amount_of(s) AS DECIMAL(38,10)) * CASE trino.unit_of(s) WHEN 'B' THEN 1::HUGEINT WHEN 'kB' "
+  { "parse_data_size(s)", "CAST(trunc(CAST(trino.amount_of(s) AS DECIMAL(38,10)) * CASE trino.unit_of(s) WHEN 'B' THEN 1::HUGEINT "
+    .. "WHEN 'kB' "
     .. "THEN 1024::HUGEINT WHEN 'MB' THEN 1048576::HUGEINT WHEN 'GB' THEN 1073741824::HUGEINT WHEN 'TB' THEN 1099511627776::HUGEINT "
     .. "WHEN 'PB' THEN 1125899906842624::HUGEINT WHEN 'EB' THEN 1152921504606846976::HUGEINT "
     .. "ELSE error('Invalid data size: ''' || s || '''') END) AS DECIMAL(38,0))" },
@@ -29,7 +31,8 @@ end
 
 natives {
   { "crc32", "B", "bigint" }, { "xxhash64", "B", "varbinary" }, { "sha512", "B", "varbinary" },
-  { "hmac_md5", "BB", "varbinary" }, { "hmac_sha1", "BB", "varbinary" }, { "hmac_sha256", "BB", "varbinary" }, { "hmac_sha512", "BB", "varbinary" },
+  { "hmac_md5", "BB", "varbinary" }, { "hmac_sha1", "BB", "varbinary" }, { "hmac_sha256", "BB", "varbinary" }, { "hmac_sha512", "BB",
+    "varbinary" },
   { "to_base32", "B", "varchar" }, { "from_base32", "s", "varbinary" },
   { "from_big_endian_64", "B", "bigint" }, { "from_big_endian_32", "B", "integer" },
   { "to_ieee754_64", "n", "varbinary" }, { "to_ieee754_32", "n", "varbinary" },

@@ -108,11 +108,17 @@ local function as_types(self, piece, columns, wanted)
   return new(piece.pos, nil, "SELECT ", code.join(written, ", "), " FROM (", piece, ") AS ", alias, "(", table.concat(inner, ", "), ")")
 end
 
+-- Brackets only where they matter: long chains of UNION must not become deep.
+local function joined(node, left, right)
+  if node.right.kind == "set" then right = new(nil, nil, "(", right, ")") end
+  return new(node.pos, nil, left, " ", node.op, node.all and " ALL " or " ", right)
+end
+
 local function set_operation(self, node, outer, opts)
   local left, left_columns = self:body(node.left, outer, {})
   local right, right_columns = self:body(node.right, outer, {})
   if left_columns.open or right_columns.open then
-    return new(node.pos, nil, "(", left, ") ", node.op, node.all and " ALL (" or " (", right, ")"), left_columns
+    return joined(node, left, right), left_columns
   end
   if #left_columns ~= #right_columns then
     self:mismatch(node.pos, ("%s query has different number of fields: %d, %d"):format(node.op, #left_columns, #right_columns))
@@ -128,8 +134,7 @@ local function set_operation(self, node, outer, opts)
   end
   self:name_columns(columns, false)
   for i, column in ipairs(columns) do column.sql_name = left_columns[i].sql_name end
-  local piece = new(node.pos, nil, "(", as_types(self, left, left_columns, wanted), ") ", node.op, node.all and " ALL (" or " (",
-    as_types(self, right, right_columns, wanted), ")")
+  local piece = joined(node, as_types(self, left, left_columns, wanted), as_types(self, right, right_columns, wanted))
   if opts.top then return self:as_top(piece, columns, opts) end
   return piece, columns
 end

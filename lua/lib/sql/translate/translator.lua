@@ -14,7 +14,8 @@ Translator.__index = Translator
 ---@param ctx table    {database, parameters, table = function(ref)}
 function Translator.new(tree, ctx)
   return setmetatable({
-    tree = tree, ctx = ctx, position = lexer.positions(tree.text or ""), names_used = {}, named_queries = nil, tables = {},
+    tree = tree, ctx = ctx, position = lexer.positions(tree.text or ""), names_used = {}, -- alias -> the last number given to one like it
+    named_queries = nil, tables = {},
     today = ctx.now,
   }, Translator)
 end
@@ -52,12 +53,14 @@ end
 
 -- An alias that no other relation of the statement has.
 function Translator:unique_name(wanted)
-  local name, count = wanted:lower(), 1
+  local base = wanted:lower()
+  local name, count = base, self.names_used[base] or 1
   while self.names_used[name] do
     count = count + 1
-    name = wanted:lower() .. "_" .. count
+    name = base .. "_" .. count
   end
-  self.names_used[name] = true
+  self.names_used[base] = count
+  self.names_used[name] = self.names_used[name] or 1
   return name
 end
 
