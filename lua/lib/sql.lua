@@ -5,6 +5,7 @@ local classify = require("lib.sql.classify")
 local guard = require("lib.sql.guard")
 local parser = require("lib.sql.parser")
 local macros = require("lib.sql.macros")
+local registry = require("lib.sql.functions.registry")
 local translate = require("lib.sql.translate")
 local types = require("lib.sql.parse.type")
 
@@ -19,5 +20,13 @@ M.translate = translate
 
 -- CREATE MACRO statements that a fresh engine needs before the first translated statement.
 M.macros = macros.statements()
+
+-- Names of all functions, sorted: for SHOW FUNCTIONS.
+---@return string[]
+function M.function_names()
+  local list = registry.names()
+  table.sort(list)
+  return list
+end
 
 return M

@@ -50,6 +50,8 @@ local function open_target(self, plan, alias_node)
       sql = names.quote(plan.target_alias) .. "." .. names.quote(column.name) }
     by_name[column.name:lower()] = { name = column.name, type = list[i] }
   end
+  plan.all_columns = {}
+  for i, field in ipairs(fields) do plan.all_columns[i] = by_name[field.name:lower()] end
   plan.column_types = by_name
   return fields
 end
@@ -91,11 +93,32 @@ local function assignments(self, plan, list, scope, label)
   return set
 end
 
+-- Columns that are nothing but NULL take the type of the column they go to; the engine would call them integers.
+local function with_typed_nulls(self, plan, piece, columns, given)
+  local any = false
+  for _, column in ipairs(columns) do any = any or column.type.name == "unknown" end
+  if not any then return piece end
+  open_target(self, plan)
+  local targets = {}
+  for i, identifier in ipairs(given or {}) do targets[i] = target_column(self, plan, identifier) end
+  if not given then targets = plan.all_columns end
+  local alias = names.quote(self:unique_name("n"))
+  local inner, written = {}, {}
+  for i, column in ipairs(columns) do
+    inner[i] = names.quote("c" .. i)
+    local value = code.new(nil, column.type, alias, ".", inner[i])
+    if column.type.name == "unknown" and targets[i] then value = self:coerce(value, targets[i].type) end
+    written[i] = code.new(nil, nil, value, " AS ", names.quote(column.sql_name))
+  end
+  return code.new(piece.pos, nil, "SELECT ", code.join(written, ", "), " FROM (", piece, ") AS ", alias, "(", table.concat(inner, ", "), ")")
+end
+
 local rules = {}
 
 function rules.insert(self, tree)
   local plan = new_plan(self, "INSERT")
   local piece, columns = self:query(tree.query, nil, { top = true, raw = true })
+  piece = with_typed_nulls(self, plan, piece, columns, tree.columns)
   plan.source_sql = rendered(plan, "source", piece)
   plan.source_columns = M.column_list(columns)
   if tree.columns then
@@ -145,8 +168,6 @@ end
 function rules.merge(self, tree)
   local plan = new_plan(self, "MERGE")
   local target_fields = open_target(self, plan, tree.alias)
-  plan.all_columns = {}
-  for i, field in ipairs(target_fields) do plan.all_columns[i] = { name = field.name, type = field.type } end
   local source_piece, source_fields = self:relation(tree.source, nil, {})
   plan.source_sql = rendered(plan, "source", source_piece)
   local both = table.move(source_fields, 1, #source_fields, #target_fields + 1, table.move(target_fields, 1, #target_fields, 1, {}))

@@ -105,6 +105,39 @@ describe("random tokens", function()
     end
   end)
 
+  it("swapped, doubled or lost in real statements never crash anything", function()
+    local lexer = require("lib.sql.lexer")
+    local seed = 99
+    local function random(n)
+      seed = (seed * 1103515245 + 12345) % 2147483648
+      return seed // 65536 % n + 1
+    end
+    local ctx = { database = "d", table = function()
+      return { sql = "(SELECT 1)", columns = { { name = "a", type = "bigint" }, { name = "b", type = "varchar" }, { name = "d", type = "date" },
+        { name = "m", type = "map(varchar, array(bigint))" } } }
+    end }
+    for _, text in ipairs(queries) do
+      local tokens = lexer.scan(text)
+      for _ = 1, 120 do
+        local parts = {}
+        for i = 1, #tokens - 1 do
+          local piece = text:sub(tokens[i].pos, tokens[i].stop)
+          local chance = random(25)
+          if chance == 1 then piece = "" elseif chance == 2 then piece = piece .. " " .. piece
+          elseif chance == 3 then piece = words[random(#words)] end
+          parts[i] = piece
+        end
+        local changed = table.concat(parts, " ")
+        local tree, err = sql.parse(changed)
+        assert.is_true((tree ~= nil) ~= (err ~= nil), changed)
+        if tree and tree.kind == "query" then
+          local result, problem = sql.translate.query(tree, ctx)
+          assert.is_true((result ~= nil) ~= (problem ~= nil), changed)
+        end
+      end
+    end
+  end)
+
   it("of any bytes never crash the lexer", function()
     local seed = 7
     for _ = 1, 2000 do

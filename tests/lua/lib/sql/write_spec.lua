@@ -22,6 +22,13 @@ describe("lib.sql.translate.write", function()
     assert.is_nil(plan("INSERT INTO target VALUES (1)").columns)
   end)
 
+  it("gives NULL the type of the column it goes to", function()
+    local text = plan("INSERT INTO target (id, name) SELECT 1, NULL").source_sql
+    assert.is_truthy(text:find([[CAST("n"."c2" AS VARCHAR) AS "_col1"]], 1, true), text)
+    text = plan("INSERT INTO target VALUES (1, 'x', NULL, TRUE, NULL)").source_sql
+    assert.is_truthy(text:find([[CAST("n"."c3" AS DECIMAL(12,2)) AS "_col2"]], 1, true), text)
+  end)
+
   it("keeps microseconds on the way into a table", function()
     assert.is_falsy(plan("INSERT INTO target (seen) SELECT CAST('2020-01-01' AS timestamp)").source_sql:find("TIMESTAMP_MS"))
   end)
