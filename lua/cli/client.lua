@@ -152,11 +152,16 @@ end
 -- A client for the data folder of the settings.
 ---@param console table
 ---@param settings table
+---@param may_create boolean?   make the folder when it is not there
 ---@return table? client   to be closed
 ---@return Error?
-function M.connect(console, settings)
+function M.connect(console, settings, may_create)
   local server = find_server(console, settings)
   if server then return server end
+  if not may_create and not require("sm.files").exists(settings.data) then
+    return nil, errors.new("NotFound", ("there is no lake in '%s': sewing serve (or sewing runs start) makes one, --data names another folder")
+      :format(settings.data))
+  end
   local app, err = require("boot").local_profile(settings, { purpose = "command" })
   if not app then return nil, err end
   local api

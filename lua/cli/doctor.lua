@@ -14,8 +14,7 @@ local function fail(check, detail) return { check = check, state = "fail", detai
 local checks = {}
 
 function checks.data(settings, files)
-  local made, message = files.mkdir(settings.data)
-  if not made then return fail("data folder", ("%s cannot be made: %s; choose another with --data"):format(settings.data, message)) end
+  if not files.exists(settings.data) then return ok("data folder", settings.data .. ", made at the first start") end
   local probe = settings.data .. "/.doctor"
   local written, why = files.write(probe, "x")
   if not written then return fail("data folder", ("%s cannot be written: %s"):format(settings.data, why)) end

@@ -77,7 +77,7 @@ function M.run(console, parsed)
   local settings
   settings, err = config.read(console, parsed)
   if not settings then return nil, err end
-  return require("cli.session").run(console, settings, timeout, function(session)
+  return require("cli.session").run(console, settings, { timeout = timeout, may_create = true }, function(session)
     if not session.client.in_process then
       return nil, errors.new("DataFolderBusy", ("a server holds %s: ask it over HTTP (%s), or stop it first"):format(settings.data,
         session.client.url))

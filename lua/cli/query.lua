@@ -167,7 +167,7 @@ function M.run(console, parsed)
   if not settings then return nil, err end
   local format = parsed.output or "table"
   local request = { sql = sql, database = parsed.database, format = format }
-  local code, failure = require("cli.session").run(console, settings, timeout, function(session)
+  local code, failure = require("cli.session").run(console, settings, { timeout = timeout }, function(session)
     if format == "table" then return print_table(console, session, request, math.max(1, math.floor(limit or TABLE_ROWS))) end
     return pour(console, session, request, limit and math.floor(limit))
   end)

@@ -165,7 +165,8 @@ function M.run(console, parsed)
   local settings
   settings, err = config.read(console, parsed)
   if not settings then return nil, err end
-  return require("cli.session").run(console, settings, timeout, function(session) return action(console, session, parsed) end)
+  return require("cli.session").run(console, settings, { timeout = timeout, may_create = name == "start" },
+    function(session) return action(console, session, parsed) end)
 end
 
 return M

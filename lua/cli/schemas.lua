@@ -46,7 +46,7 @@ function M.run(console, parsed)
     database, name = parsed[1]:match("^([^.]+)%.([^.]+)$")
     if not database then return nil, errors.new("Usage", "name a table as database.table, for instance gold.fact_visit") end
   end
-  return require("cli.session").run(console, settings, nil, function(session)
+  return require("cli.session").run(console, settings, {}, function(session)
     if name then return show(console, session, parsed, database, name) end
     return list(console, session, parsed)
   end)

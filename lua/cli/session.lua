@@ -22,18 +22,19 @@ local function wait_for(task)
   return nil, failure_of(err)
 end
 
--- Connects, runs work(session) as a task and gives its exit code. timeout in seconds.
+-- Connects, runs work(session) as a task and gives its exit code.
 ---@param console table
 ---@param settings table
----@param timeout number?
+---@param options table   timeout: seconds; may_create: make the data folder when it is not there
 ---@param work fun(session: table): integer?, Error?
 ---@return integer?
 ---@return Error?
-function M.run(console, settings, timeout, work)
+function M.run(console, settings, options, work)
   local tasks = require "sm.task"
-  local client, err = require("cli.client").connect(console, settings)
+  local client, err = require("cli.client").connect(console, settings, options.may_create)
   if not client then return nil, err end
   local session = { client = client, interrupted = false }
+  local timeout = options.timeout
   local limits = timeout and timeout > 0 and { deadline = timeout } or {}
   local task = tasks.spawn_with(limits, work, session)
   tasks.on_signal(function()

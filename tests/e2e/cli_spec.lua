@@ -76,6 +76,16 @@ describe("sewing", function()
     assert.matches("ok    engine", out, 1, true)
   end)
 
+  it("makes no folder for a question", function()
+    for _, command in ipairs { "query 'SELECT 1'", "runs", "schemas" } do
+      local _, code, err = sewing(command .. " --data " .. data .. "/nowhere")
+      assert.are.equal(3, code)
+      assert.matches("sewing serve", err, 1, true)
+    end
+    sewing("doctor --data " .. data .. "/nowhere")
+    assert.is_falsy(files.exists(data .. "/nowhere"))
+  end)
+
   it("calls a use case with an event", function()
     local out, code = sewing("invoke health")
     assert.are.same({ 0, "ok" }, { code, json.decode(out).status })
