@@ -77,7 +77,7 @@ local function start(console, settings)
   local local_entry = require "entry.local"
   local on_request, on_failure = local_entry.new {
     api = api, new_id = local_entry.request_ids(("%08x"):format(math.random(0, 0xffffffff))), now = time.monotonic,
-    public_url = settings.public_url, fallback_url = function() return state.url end, access_log = settings.access_log,
+    public_url = settings.public_url, fallback_url = function() return state.url end, access_log = settings.access_log and log.enabled("info"),
       context = task.context,
     later = task.spawn,
   }

@@ -233,6 +233,14 @@ describe("life of the server", function()
     end)
   end
 
+  it("logs nothing below its level", function()
+    local server = servers.start { env = "SEWING_LOG_LEVEL=warn" }
+    finally(function() server:remove() end)
+    server:ask("GET", "/health")
+    server:stop()
+    assert.is_nil(server:output():find('"level":"info"', 1, true))
+  end)
+
   it("killed, is not asked any more by the command line", function()
     local server = servers.start()
     finally(function() server:remove() end)
