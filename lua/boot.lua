@@ -66,7 +66,7 @@ end
 -- Adapters ---------------------------------------------------------------------------------------------------------
 
 local function open_lake(self)
-  local lake, err = require("adapters.local.lake").open { data = self.data, source = self.source,
+  local lake, err = require("adapters.local.lake").open { data = self.data, source = self.source, keep_versions = self.settings.keep_versions,
     engine = { library = self.settings.duckdb, threads = self.settings.engine_threads, memory_bytes = self.settings.engine_memory } }
   if not lake then return nil, err end
   self.lake = lake

@@ -181,6 +181,25 @@ for name, open in pairs(adapters) do
       assert.are_not.equal(first.id, assert(w.run(request)).id)
     end)
 
+    it("does not repeat a change whose record was lost after its commit", function()
+      if name ~= "local" then return end
+      f.run "CREATE TABLE d.t AS SELECT x AS a FROM UNNEST(sequence(1, 10)) s(x)"
+      local sqlite = require "sm.sqlite"
+      for i, sql in ipairs { "INSERT INTO d.t SELECT a FROM d.t", "UPDATE d.t SET a = a + 1 WHERE a > 5",
+        "DELETE FROM d.t WHERE a % 2 = 0" } do
+        local request = { sql = sql, database = "d", caller = "ann", purpose = "pipeline", token = "step " .. i }
+        local first = assert(w.run(request))
+        local before = f.rows "SELECT count(*), sum(a) FROM d.t"
+        -- What a restart makes of a statement whose end was not written down.
+        local db <close> = assert(sqlite.open(f.data .. "/state.sqlite"))
+        assert.are.equal(1, db:exec([[UPDATE query_executions SET state = 'FAILED',
+          error = '{"code":"ServiceUnavailable","message":"x","details":{"retryable":true}}' WHERE id = ?]], first.id))
+        local again = assert(w.run(request))
+        assert.are.same({ first.id, first.rows }, { again.id, again.rows })
+        assert.are.same(before, (f.rows "SELECT count(*), sum(a) FROM d.t"))
+      end
+    end)
+
     it("names the setting when a result is too large", function()
       start_with { max_rows = 100 }
       local e = finished "SELECT x FROM UNNEST(sequence(1, 101)) t(x)"

@@ -19,6 +19,7 @@ local M = {}
 ---@field now fun(): number
 
 ---@param options {data: string, source: string?, now: fun(): number?, engine: table?}  engine: library?, threads?, memory_bytes?
+-- options.keep_versions: snapshots that VACUUM leaves when the table itself does not say
 ---@return Lake|nil lake, Error? err
 function M.open(options)
   local now, settings = options.now or time.now, options.engine or {}
@@ -27,12 +28,13 @@ function M.open(options)
     if not ok then return nil, errors.from(message, code, "data folder") end
   end
   local data = files.realpath(options.data)
+  for _, entry in ipairs(files.list(data .. "/tmp") or {}) do files.remove_tree(data .. "/tmp/" .. entry.name) end
   local db, message, code = sqlite.open(data .. "/catalog.sqlite", {})
   if not db then return nil, errors.from(message, code, "catalog") end
   local catalog, err = sql_catalog.open(db)
   if not catalog then return nil, err end
   local lake = { data = data, root = data .. "/lake", now = now, catalog = catalog }
-  lake.store = store.new { root = lake.root, catalog = catalog, now = now }
+  lake.store = store.new { root = lake.root, catalog = catalog, now = now, keep_versions = options.keep_versions }
   local folders = { data }
   if options.source then folders[2] = files.realpath(options.source) or options.source end
   lake.engine = engine.new {

@@ -9,6 +9,8 @@ local writer = require "adapters.local.iceberg.writer"
 
 local M = {}
 
+M.TOKEN, M.ROWS = "sewing.token", "sewing.rows" -- entries of a snapshot's summary
+
 local quote = types.quote
 local DELTA = '"$delta"'
 
@@ -69,8 +71,10 @@ local function write(con, table_, select_sql)
     table_.meta.properties["write.parquet.compression-codec"])
 end
 
--- Commits, or removes the files that the commit did not take.
-local function commit(store, table_, change)
+-- Commits, or removes the files that the commit did not take. The plan's token and the number of touched rows go into the
+-- snapshot's summary, so that a repeated statement can tell that it has happened.
+local function commit(store, table_, change, plan, rows)
+  if plan.token then change.summary = { [M.TOKEN] = plan.token, [M.ROWS] = tostring(rows) } end
   local done, err = store:commit(table_, change)
   if done then return done end
   writer.remove(change.added)
@@ -159,9 +163,9 @@ function M.insert(store, con, table_, plan)
   if not added then return nil, err end
   if #added == 0 then return 0 end
   local done
-  done, err = commit(store, table_, { operation = "append", added = added, summary = plan.summary })
-  if not done then return nil, err end
-  return writer.count(added)
+  local rows = writer.count(added)
+  done, err = commit(store, table_, { operation = "append", added = added }, plan, rows)
+  return done and rows, err
 end
 
 -- The delta ----------------------------------------------------------------------------------------------------------
@@ -201,15 +205,15 @@ local function rewrite_select(table_, touched, places, keep_new)
   return sql
 end
 
-local function only_inserts(store, con, table_)
+local function only_inserts(store, con, table_, plan)
   local list = scan.names(fields_of(table_))
   local added, err = write(con, table_, ("SELECT %s FROM %s"):format(list, DELTA))
   if not added then return nil, err end
-  return commit(store, table_, { operation = "append", added = added, strict = true })
+  return commit(store, table_, { operation = "append", added = added, strict = true }, plan, writer.count(added))
 end
 
-local function apply_delta(store, con, table_, files, counts, operation)
-  if counts.matched == 0 then return only_inserts(store, con, table_) end
+local function apply_delta(store, con, table_, files, counts, operation, plan)
+  if counts.matched == 0 then return only_inserts(store, con, table_, plan) end
   local touched, places, removed = touched_files(con, files)
   if not touched then return nil, places end
   local sql, err = rewrite_select(table_, touched, places, counts.rows > counts.gone)
@@ -217,11 +221,11 @@ local function apply_delta(store, con, table_, files, counts, operation)
   local added
   added, err = write(con, table_, sql)
   if not added then return nil, err end
-  return commit(store, table_, { operation = operation, added = added, removed = removed })
+  return commit(store, table_, { operation = operation, added = added, removed = removed }, plan, counts.rows)
 end
 
 -- Runs `make` (CREATE TEMP TABLE of the delta) and brings its rows into the table.
-local function through_delta(store, con, table_, files, make, operation)
+local function through_delta(store, con, table_, files, make, operation, plan)
   drop_delta(con)
   local ok, err = con:exec(("CREATE TEMP TABLE %s AS %s"):format(DELTA, make))
   if not ok then return nil, err end
@@ -232,7 +236,7 @@ local function through_delta(store, con, table_, files, make, operation)
       "MERGE_TARGET_ROW_MULTIPLE_MATCHES: One MERGE target table row matched more than one source row")
   end
   if counts and counts.rows > 0 then
-    ok, err = apply_delta(store, con, table_, files, counts, operation)
+    ok, err = apply_delta(store, con, table_, files, counts, operation, plan)
     if not ok then counts = nil end
   end
   drop_delta(con)
@@ -279,13 +283,13 @@ function M.update(store, con, table_, plan)
   end
   local make = ([[SELECT %s."$row" AS "$row", false AS "$gone", %s FROM %s AS %s%s]]):format(alias, table.concat(list, ", "), rows, alias,
     plan.where_sql and " WHERE " .. plan.where_sql or "")
-  return through_delta(store, con, table_, files, make, "overwrite")
+  return through_delta(store, con, table_, files, make, "overwrite", plan)
 end
 
-local function delete_all(store, table_, files)
-  local done, err = store:commit(table_, { operation = "delete", added = {}, removed = "all" })
-  if not done then return nil, err end
-  return writer.count(files)
+local function delete_all(store, table_, files, plan)
+  local rows = writer.count(files)
+  local done, err = commit(store, table_, { operation = "delete", added = {}, removed = "all" }, plan, rows)
+  return done and rows, err
 end
 
 ---@return integer|nil rows, Error? err
@@ -295,10 +299,10 @@ function M.delete(store, con, table_, plan)
   local files, rows = target_rows(store, table_)
   if not files then return nil, rows end
   if #files == 0 then return 0 end
-  if not plan.where_sql then return delete_all(store, table_, files) end
+  if not plan.where_sql then return delete_all(store, table_, files, plan) end
   local alias = alias_of(table_, plan)
   local make = ([[SELECT %s."$row" AS "$row", true AS "$gone" FROM %s AS %s WHERE %s]]):format(alias, rows, alias, plan.where_sql)
-  return through_delta(store, con, table_, files, make, "delete")
+  return through_delta(store, con, table_, files, make, "delete", plan)
 end
 
 -- MERGE ---------------------------------------------------------------------------------------------------------------
@@ -389,9 +393,9 @@ local function merge_into_empty(store, con, table_, plan)
   if not added then return nil, err end
   if #added == 0 then return 0 end
   local done
-  done, err = commit(store, table_, { operation = "append", added = added, strict = true })
-  if not done then return nil, err end
-  return writer.count(added)
+  local rows = writer.count(added)
+  done, err = commit(store, table_, { operation = "append", added = added, strict = true }, plan, rows)
+  return done and rows, err
 end
 
 ---@return integer|nil rows, Error? err
@@ -415,7 +419,7 @@ function M.merge(store, con, table_, plan)
     action_sql(plan.clauses, key), key, #gone > 0 and ('"$act" IN (%s)'):format(table.concat(gone, ", ")) or "false", merge_list(table_,
       plan, given, alias),
     plan.source_sql, inserts and "LEFT" or "INNER", rows, alias, plan.on_sql)
-  return through_delta(store, con, table_, files, make, "overwrite")
+  return through_delta(store, con, table_, files, make, "overwrite", plan)
 end
 
 return M

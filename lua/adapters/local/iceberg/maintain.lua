@@ -11,7 +11,6 @@ local writer = require "adapters.local.iceberg.writer"
 local M = {}
 
 local MAX_SNAPSHOT_AGE_SECONDS = 432000 -- Athena's default, five days
-local MIN_SNAPSHOTS = 1
 local ORPHAN_AGE_SECONDS = 86400
 local SMALL_FILE_PART = 0.75 -- files below this part of the target size are put together
 
@@ -87,7 +86,7 @@ function M.vacuum(store, database, name, options)
     local current = { meta = meta }
     local out
     out, expired = metadata.expire(meta, {
-      min_keep = options.min_snapshots or setting(current, "vacuum_min_snapshots_to_keep", MIN_SNAPSHOTS),
+      min_keep = options.min_snapshots or setting(current, "vacuum_min_snapshots_to_keep", store.keep_versions),
       max_age_ms = (options.max_age_seconds or setting(current, "vacuum_max_snapshot_age_seconds", MAX_SNAPSHOT_AGE_SECONDS)) * 1000,
       now_ms = now_ms, pinned = store:pinned_snapshots(current),
     }, previous)

@@ -38,7 +38,8 @@ Store.__index = Store
 
 ---@param options {root: string, catalog: table, now: fun(): number}
 function M.new(options)
-  return setmetatable({ root = options.root, catalog = options.catalog, now = options.now, cache = {}, cached = 0, pins = {} }, Store)
+  return setmetatable({ root = options.root, catalog = options.catalog, now = options.now, keep_versions = options.keep_versions or 1,
+    cache = {}, cached = 0, pins = {} }, Store)
 end
 
 function M.path(uri) return (uri:gsub("^file://", "")) end

@@ -44,12 +44,13 @@ local function write_plan(run) return sql.translate.write(run.tree, run.resolver
 
 -- INSERT, UPDATE, DELETE, MERGE --------------------------------------------------------------------------------------
 
--- An INSERT whose token is in the table's history has happened already, whatever became of its record.
+-- A change whose token is in the table's history has happened already, whatever became of its record: the process died
+-- between the commit and the writing down of its end.
 local function already_done(table_, token)
   if not token then return nil end
   for _, snapshot in ipairs(table_.meta.snapshots) do
     local summary = snapshot.summary or {}
-    if summary["sewing.token"] == token then return math.tointeger(tonumber(summary["added-records"] or 0)) end
+    if summary[change.TOKEN] == token then return math.tointeger(tonumber(summary[change.ROWS] or 0)) end
   end
 end
 
@@ -65,7 +66,7 @@ local function changing(apply)
     local con
     con, err = run.connection()
     if not con then return nil, err end
-    if run.token then plan.summary = { ["sewing.token"] = run.token } end
+    plan.token = run.token
     return apply(run.lake.store, con, table_, plan)
   end
 end
