@@ -58,9 +58,14 @@ local function open_folder(settings)
   return nil, errors.from(message, code, "data folder " .. settings.data)
 end
 
-local function sandbox_of(settings, data)
-  if settings.source then return require("sm.files").realpath(settings.source) or settings.source end
-  return data .. "/sample"
+-- The folder of source tables; a named one must be there.
+local function source_of(settings, data)
+  if not settings.source then return data .. "/sample" end
+  local files = require "sm.files"
+  local path = files.realpath(settings.source)
+  local stat = path and files.stat(path)
+  if stat and stat.type == "dir" then return path end
+  return nil, errors.new("BadSetting", ("the source folder %s (--source, SEWING_SOURCE) is not there"):format(settings.source))
 end
 
 -- Adapters ---------------------------------------------------------------------------------------------------------
@@ -243,9 +248,9 @@ function M.local_profile(settings, options)
   local self = { settings = settings, data = data, lock = held, folder = lua_folder(), version = require("version").number,
     base_url = options.base_url or function() return settings.public_url end,
     pipeline = pipeline_getter(options.on_reload), report = report }
-  self.source = sandbox_of(settings, data)
   local err
-  self.state, err = require("adapters.local.state").open(data .. "/state.sqlite")
+  self.source, err = source_of(settings, data)
+  if self.source then self.state, err = require("adapters.local.state").open(data .. "/state.sqlite") end
   if not self.state then
     held:close()
     return nil, err

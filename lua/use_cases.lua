@@ -9,7 +9,7 @@ local time = require "sm.time"
 local M = {}
 
 local LOOK_PAUSE_SECONDS <const> = 0.002   -- between looks at one file: an edit shows at once, a flood of requests costs little
-local DOMAIN_PAUSE_SECONDS <const> = 1     -- between looks at all of lua/domain
+local DOMAIN_PAUSE_SECONDS <const> = 0.05  -- between looks at all of lua/domain
 
 local function check_form(use_case, name)
   if type(use_case) ~= "table" or type(use_case.run) ~= "function" then

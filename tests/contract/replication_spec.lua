@@ -117,6 +117,16 @@ local function contract(name, new)
       assert.same({ { "1", "x", "2025-01-01 10:00:00" } }, rows("dbo_thing", "2025-08-13"))
     end)
 
+    for what, bytes in pairs { ["bytes that are no text"] = "id,label,changed\n1,\xff\xfe\x00,\n", ["no Parquet"] = "PAR1 nonsense" } do
+      it("tells why a file with " .. what .. " cannot be read", function()
+        local name = what == "no Parquet" and "thing.parquet" or "thing.csv"
+        put(name, bytes)
+        local status = load()
+        assert.equal("failed", status.state)
+        assert.matches(name, status.reason, 1, true)
+      end)
+    end
+
     it("does not guess between two files of one table", function()
       put("dbo_thing.csv", CSV)
       put("thing.json", "[]")

@@ -4,8 +4,9 @@ local plan = require "domain.lakehouse.plan"
 
 local M = {}
 
+-- A repeated call that names no day means the same one, also after midnight.
 local function same_request(job, request)
-  if job.run == request.run then return job.id end
+  if request.today or job.run == request.run then return { job_id = job.id, run = job.run } end
   return nil, errors.new("Conflict", ("this idempotency key has started the refresh of %s already"):format(job.run))
 end
 
@@ -14,7 +15,7 @@ local function winner_of_same_key(ports, request, token, err)
   if err.code ~= "CooldownActive" or not token or err.details.token ~= token then return nil, err end
   local job = ports.jobs.by_key(request.owner, request.key)
   if job then return same_request(job, request) end
-  return err.details.owner
+  return { job_id = err.details.owner, run = request.run }
 end
 
 local function give_back(ports, lease, job_id, err)
@@ -31,13 +32,13 @@ end
 
 --- Starts a refresh.
 ---@param ports table    clock, functions, ids, jobs, lock
----@param request table  {run, owner, key?}
+---@param request table  {run, owner, key?, today?}   today: the caller named no day
 ---@param ctx table      settings, pipeline
----@return string|nil job_id, Error?   CooldownActive when one runs or was started a moment ago
+---@return table|nil started {job_id, run}, Error?   CooldownActive when one runs or was started a moment ago
 function M.start(ports, request, ctx)
   local known = request.key and ports.jobs.by_key(request.owner, request.key)
   if known then return same_request(known, request) end
-  local token = request.key and ports.ids.digest(request.owner .. "\n" .. request.key .. "\n" .. request.run) or nil
+  local token = request.key and ports.ids.digest(request.owner .. "\n" .. request.key .. "\n" .. (request.today and "" or request.run)) or nil
   local job_id = ports.ids.uuid()
   local lease, err = take_lock(ports, job_id, token, ctx.settings)
   if not lease then return winner_of_same_key(ports, request, token, err) end
@@ -50,7 +51,7 @@ function M.start(ports, request, ctx)
   started, err = ports.functions.invoke_async("orchestrate",
     { job_id = job_id, run = request.run, triggered_at = ports.clock.iso() })
   if not started then return give_back(ports, lease, job_id, err) end
-  return job_id
+  return { job_id = job_id, run = request.run }
 end
 
 return M

@@ -46,8 +46,8 @@ end
 
 function M.run(ports, input, ctx)
   if not input.job_id then
-    local job_id, problem = starting.start(ports, { run = input.run or ctx.settings.fixed_run, owner = ctx.caller }, ctx)
-    return job_id and { job_id = job_id, status = "accepted", run = input.run or ctx.settings.fixed_run }, problem
+    local started, problem = starting.start(ports, { run = input.run or ctx.settings.fixed_run, owner = ctx.caller }, ctx)
+    return started and { job_id = started.job_id, status = "accepted", run = started.run }, problem
   end
   local job, err = ports.jobs.get(input.job_id)
   if not job then return nil, err end

@@ -45,15 +45,17 @@ end
 
 function M.run(ports, input, ctx)
   local run = input.run or ports.clock.today()
-  local job_id, err = starting.start(ports, { run = run, owner = ctx.caller, key = input.idempotency_key }, ctx)
-  if not job_id then
+  local request = { run = run, today = input.run == nil, owner = ctx.caller, key = input.idempotency_key }
+  local started, err = starting.start(ports, request, ctx)
+  if not started then
     if err.code == "CooldownActive" then return refused(ports, run, ctx, err) end
     return nil, err
   end
   local layers
-  layers, err = list_layers(ports, run, ctx, ctx.settings.max_dirs_per_layer)
+  layers, err = list_layers(ports, started.run, ctx, ctx.settings.max_dirs_per_layer)
   if not layers then return nil, errors.wrap(err, "the refresh has started; listing the layers") end
-  return { status = "accepted", run = run, job_id = job_id, cooldown_seconds = ctx.settings.cooldown_seconds, layers = layers }, "accepted"
+  return { status = "accepted", run = started.run, job_id = started.job_id, layers = layers,
+    cooldown_seconds = ctx.settings.cooldown_seconds }, "accepted"
 end
 
 return M

@@ -121,6 +121,14 @@ describe("run", function()
     assert.equal("Conflict", select(2, call("run", ports, { idempotency_key = "k", run = "2025-08-14" })).code)
   end)
 
+  it("means the same refresh by the same key after midnight", function()
+    local ports = fakes.ports()
+    local first = assert(call("run", ports, { idempotency_key = "k" }))
+    ports.clock.at = ports.clock.at + 86400
+    local second = assert(call("run", ports, { idempotency_key = "k" }))
+    assert.same({ first.job_id, "2025-08-13" }, { second.job_id, second.run })
+  end)
+
   it("keeps keys of different callers apart", function()
     local ports = fakes.ports()
     assert(call("run", ports, { idempotency_key = "k" }))
