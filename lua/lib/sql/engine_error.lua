@@ -104,7 +104,7 @@ function M.explain(failure, query, text)
     end
   end
   athena_code = athena_code or "GENERIC_USER_ERROR"
-  found.athena_code, found.engine_message = athena_code, clean
+  found.athena_code = athena_code
   return errors.new("QueryFailed", ("%s: %s%s"):format(athena_code, where, said or clean:gsub("^%u[%a ]- Error: ", "")), found)
 end
 

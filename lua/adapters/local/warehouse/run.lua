@@ -75,7 +75,11 @@ local function shown_columns(cursor, query)
   local columns = results.column_list(cursor:columns())
   for i, column in ipairs(columns) do
     local known = query.columns and query.columns[i]
-    if known then column.name = known.name end
+    if known then
+      column.name = known.name
+      -- values that leave the engine as text (zones, intervals) keep their own type's name
+      if known.type then column.type = known.type:gsub("%b()", ""):gsub("^real$", "float") end
+    end
   end
   return columns
 end
