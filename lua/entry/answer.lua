@@ -34,8 +34,17 @@ local function fill_nulls(out, shape)
   end
 end
 
+-- True for a table whose names are public already and whose values are no tables: it can be written as it is.
+local function is_public(value)
+  for key, item in next, value do
+    if type(item) == "table" or names[key] ~= key then return false end
+  end
+  return true
+end
+
 local function convert_object(value, shape)
   local fields = shape and shape.field_shapes
+  if not fields and is_public(value) then return value end
   local out = {}
   for key, item in pairs(value) do
     if key == "rows_text" then
