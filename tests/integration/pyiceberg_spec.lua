@@ -102,3 +102,53 @@ describe("pyiceberg", function()
     assert.are.equal(3, assert(json.decode(check "read")).tables["foreign.p"].rows)
   end)
 end)
+
+describe("pyiceberg after the pipeline", function()
+  local reason = why_not()
+  if reason then return pending(reason) end
+
+  local house
+  before_each(function() house = require("house").open() end)
+  after_each(function() house.close() end)
+
+  local function source(day)
+    local residents, visits = { "resident_id,first_name,last_name,dob,updated_at" },
+      { "visit_id,resident_id,visit_ts,reason,charge_cents,updated_at" }
+    for i = day, 40 + day do
+      residents[#residents + 1] = ("%d,First %d,Last,1980-01-%02d,2025-01-%02d 10:00:00"):format(i, i, i % 28 + 1, i % 3 + day)
+      for n = 1, 3 do
+        visits[#visits + 1] = ("%d,%d,2025-01-05 10:00:00,%s,%d,2025-01-%02d 10:00:00"):format(i * 10 + n, i, n == 3 and "née"
+          or "checkup", n * 100, n + day)
+      end
+    end
+    visits[#visits + 1] = "999,x,2025-01-05 10:00:00,unreadable,1,2025-01-01 10:00:00"
+    return { ["dbo_resident.csv"] = residents, ["dbo_visit.csv"] = visits }
+  end
+
+  it("reads every table, and every version of it, with the rows that we count", function()
+    for day = 1, 3 do
+      house.put(source(day))
+      assert.are.equal("SUCCEEDED", house.refresh(("2025-02-%02d"):format(day)).state)
+    end
+    local output, code = process.run(("%s tests/integration/pyiceberg_check.py read %s"):format(python, house.data))
+    assert.are.equal(0, code, output)
+    local seen = assert(json.decode(output)).tables
+    local tables, versions = 0, 0
+    for _, database in ipairs(assert(house.ports.catalog.databases())) do
+      for _, item in ipairs(assert(house.ports.catalog.tables(database)).items) do
+        local found = seen[database .. "." .. item.name]
+        if item.type == "iceberg" then
+          tables = tables + 1
+          local rows = house.rows(("SELECT count(*) FROM %s.%s"):format(database, item.name))
+          assert.are.equal(math.tointeger(tonumber(rows[1])), found.rows, database .. "." .. item.name)
+          assert.is_true(found.ids_match)
+          for _, snapshot in ipairs(found.snapshots) do
+            versions = versions + 1
+            assert.are.equal(snapshot.said, snapshot.rows)
+          end
+        end
+      end
+    end
+    assert.is_true(tables >= 8 and versions >= 20, ("%d tables, %d versions"):format(tables, versions))
+  end)
+end)
