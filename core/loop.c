@@ -73,7 +73,7 @@ struct sm_loop *sm_loop_new(unsigned threads)
 	return loop;
 }
 
-static void run_posts(struct sm_loop *loop);
+static bool run_posts(struct sm_loop *loop);
 
 static void join_workers(struct sm_loop *loop)
 {
@@ -134,7 +134,8 @@ static void drain_wake_pipe(struct sm_loop *loop)
 		;
 }
 
-static void run_posts(struct sm_loop *loop)
+/* True when there was one. */
+static bool run_posts(struct sm_loop *loop)
 {
 	pthread_mutex_lock(&loop->post_lock);
 	struct sm_post *post = loop->post_head;
@@ -145,11 +146,13 @@ static void run_posts(struct sm_loop *loop)
 	if (drain)
 		drain_wake_pipe(loop);
 	pthread_mutex_unlock(&loop->post_lock);
+	bool any = post != NULL;
 	while (post != NULL) {
 		struct sm_post *next = post->next; /* run() may free the post */
 		post->run(post);
 		post = next;
 	}
+	return any;
 }
 
 /* ---- file descriptors ---- */
@@ -258,16 +261,20 @@ void sm_timer_stop(struct sm_loop *loop, struct sm_timer *timer)
 	heap_down(loop, last->slot);
 }
 
-static void fire_timers(struct sm_loop *loop)
+/* True when one was due. */
+static bool fire_timers(struct sm_loop *loop)
 {
+	bool any = false;
 	if (loop->timer_count == 0)
-		return;
+		return false;
 	int64_t now = sm_clock_mono_ns();
 	while (loop->timer_count > 0 && loop->heap[1]->due_ns <= now) {
 		struct sm_timer *timer = loop->heap[1];
 		sm_timer_stop(loop, timer);
 		timer->fire(timer);
+		any = true;
 	}
+	return any;
 }
 
 static int timer_wait_ms(struct sm_loop *loop, int wait_ms)
@@ -321,8 +328,9 @@ void sm_loop_hurry(struct sm_loop *loop)
 
 void sm_loop_turn(struct sm_loop *loop, int wait_ms)
 {
-	fire_timers(loop);
-	run_posts(loop);
+	/* What happened here may be what the caller waits for: then the poll must not sleep. */
+	if (fire_timers(loop) | run_posts(loop))
+		wait_ms = 0;
 	struct sm_prepare *next;
 	for (struct sm_prepare *prepare = loop->prepares; prepare != NULL; prepare = next) {
 		next = prepare->next;

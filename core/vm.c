@@ -19,6 +19,8 @@
 static void *refuse(struct sm_host *host, size_t size)
 {
 	struct sm_task *task = host->current;
+	if (task != NULL && task->kill != SM_KILL_NONE && !task->raised)
+		sm_task_note_place(host, task); /* the deadline has passed and this error is how the script ends */
 	if (task == NULL || task->kill != SM_KILL_NONE)
 		return NULL;
 	task->refused = true;
@@ -151,6 +153,14 @@ static void set_path(lua_State *L, const char *root)
 	lua_setfield(L, LUA_REGISTRYINDEX, "sm.root");
 }
 
+/* Added first, so it runs after every other hook: those may have made a task ready. */
+static void look_at_ready(struct sm_prepare *prepare, int *wait_ms)
+{
+	struct sm_host *host = (struct sm_host *)((char *)prepare - offsetof(struct sm_host, prepare));
+	if (host->ready_head != NULL || host->exiting)
+		*wait_ms = 0;
+}
+
 struct sm_host *sm_host_new(const char *root)
 {
 	struct sm_host *host = calloc(1, sizeof(*host));
@@ -168,6 +178,8 @@ struct sm_host *sm_host_new(const char *root)
 		free(host);
 		return NULL;
 	}
+	host->prepare.run = look_at_ready;
+	sm_prepare_add(host->loop, &host->prepare);
 	lua_atpanic(host->L, panic);
 	*(struct sm_host **)lua_getextraspace(host->L) = host;
 	sm_open_libs(host->L);

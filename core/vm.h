@@ -19,6 +19,7 @@ struct sm_host {
 	char *root;   /* the folder that holds lua/ */
 	struct sm_task *current;
 	struct sm_task *ready_head, **ready_tail; /* to be resumed in this turn */
+	struct sm_prepare prepare; /* no sleep while something is ready */
 	struct sm_task *tasks;                    /* all that have not ended */
 	struct sm_task *spare;                    /* ended ones whose coroutine can be used again */
 	unsigned spare_count;

@@ -24,7 +24,7 @@ local function load_file(path, name)
   local source, message = files.read(path)
   if not source then return nil, message end
   local use_case, wrong = sandbox.compile(source, path)
-  if wrong then return nil, wrong.excerpt and wrong.message .. "\n" .. wrong.excerpt or wrong.message end
+  if wrong then return nil, wrong.message .. (wrong.excerpt and "\n" .. wrong.excerpt or "") end
   local sound, problem = check_form(use_case, name)
   return sound and use_case or nil, problem
 end
