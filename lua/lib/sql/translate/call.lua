@@ -9,6 +9,17 @@ local types = require("lib.sql.types")
 local new = code.new
 local rules = Translator.expression_rules
 
+-- A parameter's name for the engine: the same for the same text, so that equal expressions stay equal, and another one
+-- inside of a lambda that uses it.
+local function parameter_name(scope, wanted)
+  local depth = 0
+  while scope do
+    if scope.variables and scope.variables[wanted] then depth = depth + 1 end
+    scope = scope.parent
+  end
+  return "l_" .. wanted .. (depth > 0 and "_" .. depth or "")
+end
+
 -- x -> body with the given parameter types
 function Translator:lambda(node, parameter_types, scope)
   if node.kind ~= "lambda" then self:mismatch(node.pos, "a lambda expression is expected here") end
@@ -18,7 +29,7 @@ function Translator:lambda(node, parameter_types, scope)
   end
   local variables, written = {}, {}
   for i, parameter in ipairs(node.params) do
-    local name = names.quote(self:unique_name("l_" .. parameter.name))
+    local name = names.quote(parameter_name(scope, parameter.name:lower()))
     variables[parameter.name:lower()] = { sql = name, type = parameter_types[i] }
     written[i] = name
   end
@@ -156,6 +167,10 @@ local function aggregate_call(self, node, name, scope)
   end
   local piece = self:apply(node, name, entries, args, aggregate_slots(self, node, scope))
   self.aggregated = outer
+  if not node.window then
+    piece.aggregated = true
+    self.has_aggregate = true
+  end
   return piece
 end
 
@@ -224,7 +239,9 @@ function rules.extract(self, node, scope)
 end
 
 function rules.grouping(self, node, scope)
-  return new(node.pos, types.bigint, "CAST(grouping(", code.join(self:exprs(node.args, scope), ", "), ") AS BIGINT)")
+  local piece = new(node.pos, types.bigint, "CAST(grouping(", code.join(self:exprs(node.args, scope), ", "), ") AS BIGINT)")
+  piece.aggregated = true
+  return piece
 end
 
 return Translator

@@ -38,7 +38,9 @@ end
 
 local function column_piece(field, pos)
   if field.piece then return field.piece end
-  return new(pos, field.type, field.sql)
+  local piece = new(pos, field.type, field.sql)
+  piece.field = field
+  return piece
 end
 
 local function no_column(self, pos, name, scope)

@@ -43,6 +43,12 @@ local function star_of(self, item, scope)
   return fields
 end
 
+local function field_piece(field, pos)
+  local piece = new(pos, field.type, field.sql)
+  piece.field = field
+  return piece
+end
+
 local function expand_star(self, item, scope)
   local fields = item.of and star_of(self, item, scope) or scope.fields
   if not item.of and #fields == 0 then self:fault(item.pos, "COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause") end
@@ -52,7 +58,7 @@ local function expand_star(self, item, scope)
       columns[#columns + 1] = { name = "", type = types.any, star = true, piece = new(item.pos, types.any, f.sql, ".*") }
       columns.open = true
     elseif not f.hidden then
-      columns[#columns + 1] = { name = f.name, type = f.type, piece = f.piece or new(item.pos, f.type, f.sql) }
+      columns[#columns + 1] = { name = f.name, type = f.type, piece = f.piece or field_piece(f, item.pos) }
     end
   end
   if item.columns then
@@ -125,6 +131,35 @@ local function group_item(self, node, columns, scope)
   return self:expr(node, scope)
 end
 
+-- In a query that groups, a column outside of aggregates must be one that the rows are grouped by.
+local function check_grouped(self, node, columns, scope, having)
+  local grouped, own = {}, {}
+  local function note(items)
+    for _, item in ipairs(items) do
+      if item.kind == "row" and not item.explicit then note(item.items) end
+      grouped[code.render(group_item(self, item, columns, scope))] = true
+    end
+  end
+  local function note_element(element)
+    if element.items then note(element.items) end
+    for _, set in ipairs(element.sets or {}) do
+      if set.kind then note_element(set) else note(set) end
+    end
+  end
+  for _, element in ipairs(node.group_by or {}) do note_element(element) end
+  for _, field in ipairs(scope.fields) do own[field] = true end
+  local function walk(piece)
+    if type(piece) ~= "table" or piece.aggregated then return end
+    if piece.type and next(grouped) and grouped[code.render(piece)] then return end
+    if piece.field and own[piece.field] then
+      self:fault(piece.pos, "EXPRESSION_NOT_AGGREGATE", ("'%s' must be an aggregate expression or appear in GROUP BY clause"):format(piece.field.name))
+    end
+    for _, part in ipairs(piece) do walk(part) end
+  end
+  for _, column in ipairs(columns) do walk(column.piece) end
+  if having then walk(having) end
+end
+
 local function group_set(self, set, columns, scope)
   local pieces = {}
   for i, node in ipairs(set) do pieces[i] = group_item(self, node, columns, scope) end
@@ -184,7 +219,12 @@ function Translator:select(node, outer, opts)
   local from, fields = nil, {}
   if node.from then from, fields = self:from(node.from, outer) end
   local scope = scopes.new(fields, outer)
+  local aggregate_outside = self.has_aggregate
+  self.has_aggregate = false
   local columns = select_columns(self, node.items, scope)
+  local having = node.having and self:condition(node.having, scope, "HAVING clause")
+  if (node.group_by or having or self.has_aggregate) and not columns.open then check_grouped(self, node, columns, scope, having) end
+  self.has_aggregate = aggregate_outside
   self:name_columns(columns, opts.top)
   local written = {}
   for i, column in ipairs(columns) do
@@ -200,7 +240,7 @@ function Translator:select(node, outer, opts)
     for i, element in ipairs(node.group_by) do elements[i] = grouping_element(self, element, columns, scope) end
     clause(" GROUP BY ", code.join(elements, ", "))
   end
-  if node.having then clause(" HAVING ", self:condition(node.having, scope, "HAVING clause")) end
+  if having then clause(" HAVING ", having) end
   if node.windows then
     local definitions = {}
     for i, definition in ipairs(node.windows) do

@@ -57,6 +57,12 @@ local refused = {
   { "SELECT * FROM people AS p (a, b)", "MISMATCHED_COLUMN_ALIASES: line 1:25: Column alias list has 2 entries but 'p' has 7 columns available" },
   { "SELECT id FROM people ORDER BY 2", "ORDER BY position 2 is not in select list" },
   { "SELECT id FROM people GROUP BY 3", "GROUP BY position 3 is not in select list" },
+  { "SELECT name, count(*) FROM people", "EXPRESSION_NOT_AGGREGATE: line 1:8: 'name' must be an aggregate expression or appear in GROUP BY clause" },
+  { "SELECT lower(name) FROM people GROUP BY id", "line 1:14: 'name' must be an aggregate expression" },
+  { "SELECT id FROM people GROUP BY 1 HAVING name > 'x'", "line 1:41: 'name' must be an aggregate expression" },
+  { "SELECT * FROM people GROUP BY id", "line 1:8: 'name' must be an aggregate expression" },
+  { "SELECT sum(id) OVER () FROM people GROUP BY name", "line 1:12: 'id' must be an aggregate expression" },
+  { "SELECT id, (SELECT count(*) FROM people b WHERE b.name = a.name) FROM people a GROUP BY id", "'name' must be an aggregate expression" },
   { "SELECT row_number()", "Window function row_number requires an OVER clause" },
   { "SELECT lower('x') OVER ()", "lower is not an aggregation function" },
   { "SELECT CAST(born AS integer) FROM people", "Cannot cast date to integer" },
@@ -78,7 +84,26 @@ local engine_only = { "read_csv", "read_csv_auto", "read_parquet", "parquet_scan
   "which_secret", "add_parquet_key", "sql_auto_complete", "json_serialize_sql", "json_execute_serialized_sql", "error", "hash", "set_config", "txid_current",
   "list_transform", "struct_pack", "generate_series", "range", "trino_div", "currval", "nextval", "in_search_path", "write_log", "parse_path" }
 
+-- grouping that must pass
+local grouped = {
+  "SELECT count(*), 1, max(name) || 'x' FROM people", "SELECT lower(name) || 'x', count(*) FROM people GROUP BY lower(name)",
+  "SELECT id + 1, id FROM people GROUP BY id",
+  "SELECT name, sum(count(*)) OVER (ORDER BY name) FROM people GROUP BY 1", "SELECT grouping(name), name FROM people GROUP BY ROLLUP (name)",
+  "SELECT transform(tags, t -> t || 'x'), count(*) FROM people GROUP BY transform(tags, t -> t || 'x')", "SELECT id, name FROM people GROUP BY (id, name)",
+  "SELECT id FROM people GROUP BY GROUPING SETS ((id, name), (id))", "SELECT CASE WHEN id > 1 THEN 'a' END, count(*) FROM people GROUP BY CASE WHEN id > 1 THEN 'a' END",
+  "SELECT id, (SELECT count(*) FROM people b WHERE b.id = a.id) FROM people a GROUP BY id", "SELECT max(id) FROM people HAVING count(*) > 0",
+  "SELECT (SELECT max(b.id) FROM people b), name FROM people", "SELECT row_number() OVER (ORDER BY id), name FROM people",
+}
+
 describe("lib.sql.translate.query", function()
+  for _, text in ipairs(grouped) do
+    it("accepts the grouping of " .. text, function()
+      local query, err = translate(text)
+      assert.is_nil(err and err.message)
+      assert.is_table(query)
+    end)
+  end
+
   for _, case in ipairs(typed) do
     it("knows the types of " .. case[1], function()
       local query, err = translate("SELECT " .. case[1] .. " FROM people")
@@ -195,10 +220,11 @@ describe("lib.sql.translate.engine_error", function()
   end
 
   it("finds the place by the engine's caret", function()
-    local text = "SELECT sum(id) FROM people GROUP BY name HAVING id > 1"
+    local text = "SELECT name FROM people\nWHERE id > 1"
     local query = translate(text)
     local at = query.sql:find("> 1", 1, true) - 2
-    local message = ("Binder Error: column id must appear in the GROUP BY clause\n\nLINE 1: %s\n%s^"):format(query.sql, (" "):rep(#"LINE 1: " + at - 1))
-    assert.is_truthy(sql.translate.engine_error(message, query).message:find("line 1:49:", 1, true))
+    local message = ("Binder Error: column id must appear in the GROUP BY clause\n\nLINE 1: %s\n%s^"):format(query.sql,
+      (" "):rep(#"LINE 1: " + at - 1))
+    assert.is_truthy(sql.translate.engine_error(message, query).message:find("line 2:7:", 1, true))
   end)
 end)
