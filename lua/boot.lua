@@ -8,6 +8,7 @@ local M = {}
 
 local SYSTEM <const> = "lakehouse"
 local RESULT_DAYS <const> = 7
+local PURGE_EVERY_SECONDS <const> = 3600
 
 -- The folder that holds this file.
 local function lua_folder()
@@ -203,10 +204,21 @@ local function report(name, payload, err)
   if type(err) == "table" then
     fields.code, fields.message, fields.traceback = err.code, err.message, err.traceback or (err.details and err.details.traceback)
   end
-  log.error("background_failed", fields)
+  -- A cancel and a refused load are results; the rest is for whoever runs this.
+  local level = (fields.code == "Cancelled" or fields.code == "DataTestFailed") and "warn" or "error"
+  log[level]("background_failed", fields)
 end
 
 -- Life -------------------------------------------------------------------------------------------------------------
+
+-- Kept results of queries are let go after some days.
+local function keep_results(self)
+  while true do
+    local _, err = self.ports.warehouse.purge(RESULT_DAYS * 86400)
+    if err then log.warn("results_not_purged", { message = tostring(err) }) end
+    self.ports.tasks.sleep(PURGE_EVERY_SECONDS)
+  end
+end
 
 -- What a process that died has left: half-written bronze, runners' locks, and jobs that are not over.
 local function resume(self)
@@ -217,13 +229,14 @@ local function resume(self)
     log.info("job_resumed", { job_id = job.id, run = job.run })
     self.ports.functions.invoke_async("orchestrate", { job_id = job.id, run = job.run })
   end
-  if self.lake_exists then self.ports.warehouse.purge(RESULT_DAYS * 86400) end
+  self.keeper = require("sm.task").spawn(keep_results, self)
   return #open
 end
 
 local function close(self)
   if self.closed then return end
   self.closed = true
+  if self.keeper then self.keeper:cancel("the program is stopping") end
   self.ports.functions.close()
   if self.lake then require("adapters.local.lake").close(self.lake) end
   self.state:close()

@@ -51,9 +51,8 @@ function M.run(ports, input, ctx)
     if err.code == "CooldownActive" then return refused(ports, run, ctx, err) end
     return nil, err
   end
-  local layers
-  layers, err = list_layers(ports, started.run, ctx, ctx.settings.max_dirs_per_layer)
-  if not layers then return nil, errors.wrap(err, "the refresh has started; listing the layers") end
+  -- The refresh has started: a listing that fails must not hide its id.
+  local layers = list_layers(ports, started.run, ctx, ctx.settings.max_dirs_per_layer) or list_layers(ports, started.run, ctx, 0)
   return { status = "accepted", run = started.run, job_id = started.job_id, layers = layers,
     cooldown_seconds = ctx.settings.cooldown_seconds }, "accepted"
 end

@@ -135,6 +135,18 @@ describe("run", function()
     assert.equal("CooldownActive", select(2, call("run", ports, { idempotency_key = "k" }, fakes.ctx { caller = "ben" })).code)
   end)
 
+  it("tells the job even when the layers cannot be listed", function()
+    local ports = fakes.ports()
+    local list = ports.storage.list
+    ports.storage.list = function(query)
+      if query.max_dirs > 0 then return nil, errors.new("ExternalServiceError", "disk") end
+      return list(query)
+    end
+    local answer = assert(call("run", ports, {}))
+    assert.is_string(answer.job_id)
+    assert.is_true(answer.layers.silver.truncated)
+  end)
+
   it("takes only real days", function()
     local shape = require "lib.shape"
     for _, bad in ipairs { "2025-02-30", "today", "2025-8-1", "2025-08-13' OR 1=1 --", "20250813", "2025-08-13\n" } do
