@@ -91,7 +91,8 @@ static int resume_k(lua_State *L, int status, lua_KContext wrap)
 static int start_resume(lua_State *L, lua_State *co, int count, bool wrap)
 {
 	if (sm_is_host_wait(co) || !lua_checkstack(co, count + 1)) {
-		const char *message = sm_is_host_wait(co) ? "cannot resume non-suspended coroutine" : "too many arguments to resume";
+		const char *message =
+		    sm_is_host_wait(co) ? "cannot resume non-suspended coroutine" : "too many arguments to resume";
 		if (wrap)
 			return luaL_error(L, "%s", message);
 		lua_pushboolean(L, 0);

@@ -1,8 +1,8 @@
 /*
  * lua_protect: pcall, xpcall and load as scripts see them.
  *
- * They behave as Lua's own, with two differences: the end of a task (cancellation, a limit) passes through pcall, xpcall
- * and a chunk reader and cannot be caught, and chunks are text, never bytecode.
+ * They behave as Lua's own, with two differences: the end of a task (cancellation, a limit) passes through pcall,
+ * xpcall and a chunk reader and cannot be caught, and chunks are text, never bytecode.
  */
 #include "task_inner.h"
 

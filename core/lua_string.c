@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <string.h>
 
+#define SHORT_NEEDLE 16              /* bytes */
 #define MAX_STRING ((size_t)INT_MAX) /* of a repetition, as in Lua */
 
 static bool has_to_stop(void *arg)
@@ -86,9 +87,27 @@ static bool is_plain(const char *pattern, size_t len)
 	return true;
 }
 
+/* memmem is linear always but slow to begin; short searches go byte by byte. */
+static const char *find_bytes(const char *s, size_t len, const char *wanted, size_t wanted_len)
+{
+	if (wanted_len == 0)
+		return s;
+	if (wanted_len > len)
+		return NULL;
+	if (wanted_len > SHORT_NEEDLE)
+		return memmem(s, len, wanted, wanted_len);
+	const char *last = s + (len - wanted_len);
+	while (s <= last && (s = memchr(s, *wanted, (size_t)(last - s) + 1)) != NULL) {
+		if (memcmp(s, wanted, wanted_len) == 0)
+			return s;
+		s++;
+	}
+	return NULL;
+}
+
 static int find_plain(lua_State *L, const char *s, size_t len, size_t start, const char *wanted, size_t wanted_len)
 {
-	const char *at = wanted_len == 0 ? s + start : memmem(s + start, len - start, wanted, wanted_len);
+	const char *at = find_bytes(s + start, len - start, wanted, wanted_len);
 	if (at == NULL) {
 		luaL_pushfail(L);
 		return 1;
@@ -207,7 +226,8 @@ static void add_text(lua_State *L, luaL_Buffer *buffer, const struct sm_pattern 
 }
 
 /* Adds what replaces [s, e); false when it stays as it is. */
-static bool add_value(lua_State *L, luaL_Buffer *buffer, const struct sm_pattern *m, const char *s, const char *e, int type)
+static bool add_value(lua_State *L, luaL_Buffer *buffer, const struct sm_pattern *m, const char *s, const char *e,
+                      int type)
 {
 	if (type == LUA_TFUNCTION) {
 		lua_pushvalue(L, 3);

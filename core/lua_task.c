@@ -2,10 +2,10 @@
  * lua_task: what lua/sm/task.lua is built on: start and cancel a task, sleep, park and wake, signals, the end of the
  * program. Also the module sm.log.
  */
-#include "lua_libs.h"
-#include "lua_result.h"
 #include "clock.h"
 #include "log.h"
+#include "lua_libs.h"
+#include "lua_result.h"
 #include "task_inner.h"
 
 #include <lauxlib.h>
@@ -358,12 +358,20 @@ static void make_type(lua_State *L, const char *name, const luaL_Reg *methods)
 
 int luaopen_sm_task_core(lua_State *L)
 {
-	static const luaL_Reg functions[] = {
-		{"sleep", l_sleep},         {"start", l_start},       {"park", l_park_new},         {"id", l_id},
-		{"context", l_context},     {"remaining", l_remaining}, {"set_deadline", l_set_deadline}, {"can_wait", l_can_wait}, {"on_signal", l_on_signal},
-		{"exit", l_exit},           {NULL, NULL}};
+	static const luaL_Reg functions[] = {{"sleep", l_sleep},
+	                                     {"start", l_start},
+	                                     {"park", l_park_new},
+	                                     {"id", l_id},
+	                                     {"context", l_context},
+	                                     {"remaining", l_remaining},
+	                                     {"set_deadline", l_set_deadline},
+	                                     {"can_wait", l_can_wait},
+	                                     {"on_signal", l_on_signal},
+	                                     {"exit", l_exit},
+	                                     {NULL, NULL}};
 	static const luaL_Reg task_methods[] = {{"cancel", l_task_cancel}, {"status", l_task_status}, {NULL, NULL}};
-	static const luaL_Reg park_methods[] = {{"wait", l_park_wait}, {"wake", l_park_wake}, {"woken", l_park_woken}, {NULL, NULL}};
+	static const luaL_Reg park_methods[] = {
+	    {"wait", l_park_wait}, {"wake", l_park_wake}, {"woken", l_park_woken}, {NULL, NULL}};
 	make_type(L, TASK_TYPE, task_methods);
 	make_type(L, PARK_TYPE, park_methods);
 	luaL_newlib(L, functions);

@@ -314,7 +314,8 @@ static enum next match_one(struct sm_pattern *m, const char **s, const char **p)
 {
 	switch (**p) {
 	case '(':
-		*s = (*p)[1] == ')' ? open_capture(m, *s, *p + 2, SM_CAPTURE_POSITION) : open_capture(m, *s, *p + 1, SM_CAPTURE_OPEN);
+		*s = (*p)[1] == ')' ? open_capture(m, *s, *p + 2, SM_CAPTURE_POSITION)
+		                    : open_capture(m, *s, *p + 1, SM_CAPTURE_OPEN);
 		return DONE;
 	case ')':
 		*s = close_capture(m, *s, *p + 1);

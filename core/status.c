@@ -5,10 +5,20 @@
 #include <string.h>
 
 static const char *const names[] = {
-	[SM_OK] = "ok",           [SM_NOMEM] = "no_memory", [SM_INVALID] = "invalid",     [SM_NOTFOUND] = "not_found",
-	[SM_EXISTS] = "exists",   [SM_REFUSED] = "refused", [SM_CONFLICT] = "conflict",   [SM_TIMEOUT] = "timeout",
-	[SM_CANCELLED] = "cancelled", [SM_LIMIT] = "limit", [SM_CLOSED] = "closed",       [SM_IO] = "io",
-	[SM_ENGINE] = "engine",   [SM_INTERNAL] = "internal",
+    [SM_OK] = "ok",
+    [SM_NOMEM] = "no_memory",
+    [SM_INVALID] = "invalid",
+    [SM_NOTFOUND] = "not_found",
+    [SM_EXISTS] = "exists",
+    [SM_REFUSED] = "refused",
+    [SM_CONFLICT] = "conflict",
+    [SM_TIMEOUT] = "timeout",
+    [SM_CANCELLED] = "cancelled",
+    [SM_LIMIT] = "limit",
+    [SM_CLOSED] = "closed",
+    [SM_IO] = "io",
+    [SM_ENGINE] = "engine",
+    [SM_INTERNAL] = "internal",
 };
 
 const char *sm_status_name(enum sm_status status)

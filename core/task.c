@@ -57,7 +57,8 @@ void sm_chain_push(lua_State *L, lua_State *co, bool can_wait)
 	host->chain_waits[depth] = can_wait && (depth == host->chain_base || host->chain_waits[depth - 1]);
 	atomic_signal_fence(memory_order_seq_cst); /* the watchdog reads depth, then the entries below it */
 	host->chain_depth = depth + 1;
-	if (host->current != NULL && (host->current->hard || (host->current->kill != SM_KILL_NONE && !host->current->raised)))
+	if (host->current != NULL &&
+	    (host->current->hard || (host->current->kill != SM_KILL_NONE && !host->current->raised)))
 		sm_task_strike(host);
 }
 
@@ -115,7 +116,9 @@ static size_t note_frames(struct sm_host *host, lua_State *co, struct sm_place *
 			snprintf(place->source, sizeof(place->source), "%s", source);
 		}
 		at = add_text(place->traceback, sizeof(place->traceback), at, "\n\t%s:%d: in %s", source, ar.currentline,
-		              ar.name != NULL ? ar.name : ar.what[0] == 'm' ? "main chunk" : "a function");
+		              ar.name != NULL     ? ar.name
+		              : ar.what[0] == 'm' ? "main chunk"
+		                                  : "a function");
 	}
 	return at;
 }
@@ -188,12 +191,6 @@ static int push_kill_table(lua_State *L)
 bool sm_is_kill_mark(lua_State *L, int index)
 {
 	return lua_touserdata(L, index) == (const void *)&kill_mark;
-}
-
-bool sm_task_must_stop(lua_State *L)
-{
-	struct sm_task *task = sm_host_of(L)->current;
-	return task != NULL && task->kill != SM_KILL_NONE && (!task->raised || task->hard);
 }
 
 bool sm_task_passes(lua_State *L, lua_State *where)
@@ -481,8 +478,8 @@ static void unlink_task(struct sm_host *host, struct sm_task *task)
 		task->next->prev = task->prev;
 }
 
-struct sm_task *sm_task_start(lua_State *L, int nargs, const struct sm_limits *limits, sm_task_end_fn on_end, void *owner,
-                              bool run_now)
+struct sm_task *sm_task_start(lua_State *L, int nargs, const struct sm_limits *limits, sm_task_end_fn on_end,
+                              void *owner, bool run_now)
 {
 	struct sm_host *host = sm_host_of(L);
 	struct sm_task *task = take_spare(host);

@@ -1,9 +1,10 @@
 /*
  * task_inner: the task itself, shared by task.c, lua_protect.c, lua_coroutine.c, lua_task.c, vm.c and watchdog.c only.
  *
- * How a task is ended by force: its kill is set and a hook for every instruction is put on what it runs (sm_task_strike).
- * The hook raises the kill mark. pcall, xpcall and coroutine.* are ours and pass that mark on, so no script keeps it.
- * While it travels, __close functions run without the hook for a short grace; after that every instruction raises.
+ * How a task is ended by force: its kill is set and a hook for every instruction is put on what it runs
+ * (sm_task_strike). The hook raises the kill mark. pcall, xpcall and coroutine.* are ours and pass that mark on, so no
+ * script keeps it. While it travels, __close functions run without the hook for a short grace; after that every
+ * instruction raises.
  */
 #ifndef SM_TASK_INNER_H
 #define SM_TASK_INNER_H
@@ -70,7 +71,11 @@ void sm_task_strike(struct sm_host *host);
 /* Raises the kill of the running task in L. */
 int sm_task_raise(lua_State *L);
 /* True when the running task was killed and a long C loop should call sm_task_raise. Reads two flags. */
-bool sm_task_must_stop(lua_State *L);
+static inline bool sm_task_must_stop(lua_State *L)
+{
+	const struct sm_task *task = (*(struct sm_host **)lua_getextraspace(L))->current;
+	return task != NULL && task->kill != SM_KILL_NONE && (!task->raised || task->hard);
+}
 /* True when the error value on top of L is a kill on its way, or a kill has been ordered and this error came first. */
 bool sm_task_passes(lua_State *L, lua_State *where);
 bool sm_is_kill_mark(lua_State *L, int index);

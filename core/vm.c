@@ -36,8 +36,8 @@ static void *refuse(struct sm_host *host, size_t size)
 }
 
 /*
- * A __call that is its own __call fills the stack in C, in quadratic time, where no hook fires. A capped task is refused
- * a block that may be such a stack: when the running function has very many values on it already.
+ * A __call that is its own __call fills the stack in C, in quadratic time, where no hook fires. A capped task is
+ * refused a block that may be such a stack: when the running function has very many values on it already.
  */
 static bool is_runaway_stack(const struct sm_host *host, size_t new_size)
 {

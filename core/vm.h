@@ -19,7 +19,7 @@ struct sm_host {
 	char *root;   /* the folder that holds lua/ */
 	struct sm_task *current;
 	struct sm_task *ready_head, **ready_tail; /* to be resumed in this turn */
-	struct sm_prepare prepare; /* no sleep while something is ready */
+	struct sm_prepare prepare;                /* no sleep while something is ready */
 	struct sm_task *tasks;                    /* all that have not ended */
 	struct sm_task *spare;                    /* ended ones whose coroutine can be used again */
 	unsigned spare_count;
@@ -49,7 +49,8 @@ void sm_host_run(struct sm_host *host, bool (*done)(void *arg), void *arg);
 /* From here on SIGTERM and SIGINT go to sm.task.on_signal; without a handler they end sm_host_run with 128 + number. */
 enum sm_status sm_host_signals(struct sm_host *host);
 
-/* A message handler for lua_pcall: makes the error table {message, traceback, source, line} (a table passes through). */
+/* A message handler for lua_pcall: makes the error table {message, traceback, source, line} (a table passes through).
+ */
 int sm_message_handler(lua_State *L);
 /* Pushes the error table for the error value on top of L (replaced); co is where it was raised. */
 void sm_push_error_table(lua_State *L, lua_State *co);

@@ -19,12 +19,12 @@ void alloc_fail_at(unsigned n);
 /* True when the failure has been delivered. Switches it off. */
 bool alloc_fail_hit(void);
 
-#define SWEEP(status)                                                                                      \
-	for (unsigned sweep_n = 1, sweep_on = (alloc_fail_at(1), 1); sweep_on && sweep_n < 100000;             \
-	     sweep_on = alloc_fail_hit(), sweep_on ? (void)check_sweep(status) : (void)0, alloc_fail_at(sweep_on ? ++sweep_n : 0))
+#define SWEEP(status)                                                                                                  \
+	for (unsigned sweep_n = 1, sweep_on = (alloc_fail_at(1), 1); sweep_on && sweep_n < 100000;                         \
+	     sweep_on = alloc_fail_hit(), sweep_on ? (void)check_sweep(status) : (void)0,                                  \
+	              alloc_fail_at(sweep_on ? ++sweep_n : 0))
 
 /* A run in which an allocation failed must say so. */
-#define check_sweep(status)                                                              \
-	((status) == SM_OK ? (check_bad = 1, printf("%s: success without memory\n", __FILE__)) : 0)
+#define check_sweep(status) ((status) == SM_OK ? (check_bad = 1, printf("%s: success without memory\n", __FILE__)) : 0)
 
 #endif

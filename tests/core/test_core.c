@@ -77,7 +77,7 @@ struct counter {
 	bool dropped;
 };
 
-#define OF(member, pointer) ((struct counter *)((char *)(pointer) - offsetof(struct counter, member)))
+#define OF(member, pointer) ((struct counter *)((char *)(pointer)-offsetof(struct counter, member)))
 
 static void on_timer(struct sm_timer *timer)
 {

@@ -71,7 +71,8 @@ TEST(an_error_carries_its_place)
 TEST(memory_is_capped)
 {
 	struct sm_host *host = sm_host_new(SM_SOURCE);
-	struct ending ending = run(host, "local s = 'x' while true do s = s .. s end", (struct sm_limits){.memory_bytes = 4 << 20});
+	struct ending ending =
+	    run(host, "local s = 'x' while true do s = s .. s end", (struct sm_limits){.memory_bytes = 4 << 20});
 	CHECK(ending.end == SM_TASK_LIMIT);
 	CHECK_STR(ending.message, "memory limit of 4 MiB reached at chunk:1");
 	sm_host_free(host);
@@ -95,7 +96,8 @@ TEST(the_program_ends_with_tasks_that_still_wait)
 {
 	struct sm_host *host = sm_host_new(SM_SOURCE);
 	struct ending ending = {0};
-	const char *code = "local x <close> = setmetatable({}, {__close = function() closed = true end}) require('sm.task').sleep(1000)";
+	const char *code =
+	    "local x <close> = setmetatable({}, {__close = function() closed = true end}) require('sm.task').sleep(1000)";
 	CHECK(luaL_loadstring(host->L, code) == LUA_OK);
 	CHECK(sm_task_start(host->L, 0, NULL, ended, &ending, true) != NULL);
 	sm_host_free(host);
