@@ -260,6 +260,24 @@ static int l_stat(lua_State *L)
 	return job_go(L, job_new(call_stat, give_info, check_path(L, 1), NULL));
 }
 
+/*
+ * stamp(path) -> mtime in nanoseconds, size in bytes | nil, message, code. Two integers that change when the file does.
+ * Does not wait: for files of the program itself, looked at again and again, where a worker would cost more than it saves.
+ */
+static int l_stamp(lua_State *L)
+{
+	const char *path = check_path(L, 1);
+	struct stat info;
+	struct sm_error err;
+	if (stat(path, &info) != 0) {
+		sm_files_fail(&err, errno, path);
+		return sm_push_error(L, &err);
+	}
+	lua_pushinteger(L, (lua_Integer)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec);
+	lua_pushinteger(L, (lua_Integer)info.st_size);
+	return 2;
+}
+
 static enum sm_status call_exists(struct file_job *fj)
 {
 	enum sm_status status = sm_files_stat(fj->path, &fj->info, &fj->err);
@@ -623,6 +641,7 @@ static const luaL_Reg functions[] = {
     {"list", l_list},
     {"walk", l_walk},
     {"stat", l_stat},
+    {"stamp", l_stamp},
     {"exists", l_exists},
     {"mkdir", l_mkdir},
     {"remove", l_remove},

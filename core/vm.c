@@ -52,14 +52,14 @@ static void *allocate(void *arg, void *block, size_t old_size, size_t new_size)
 	if (block == NULL)
 		old_size = 0; /* Lua passes the kind of object there */
 	if (new_size == 0) {
-		free(block);
+		sm_alloc_resize(&host->alloc, block, old_size, 0);
 		host->bytes -= old_size;
 		return NULL;
 	}
 	if (new_size > old_size && (new_size - old_size > host->cap || host->bytes > host->cap - (new_size - old_size) ||
 	                            is_runaway_stack(host, new_size)))
 		return refuse(host, new_size);
-	void *moved = realloc(block, new_size);
+	void *moved = sm_alloc_resize(&host->alloc, block, old_size, new_size);
 	if (moved != NULL) {
 		host->bytes += new_size - old_size;
 		host->refused = 0;
@@ -174,6 +174,7 @@ struct sm_host *sm_host_new(const char *root)
 	host->L = host->root != NULL && host->loop != NULL ? lua_newstate(allocate, host) : NULL;
 	if (host->L == NULL) {
 		sm_loop_free(host->loop);
+		sm_alloc_close(&host->alloc);
 		free(host->root);
 		free(host);
 		return NULL;
@@ -199,6 +200,7 @@ void sm_host_free(struct sm_host *host)
 	sm_loop_free(host->loop);
 	sm_tasks_free(host);
 	sm_log_flush();
+	sm_alloc_close(&host->alloc);
 	free(host->root);
 	free(host);
 }

@@ -8,6 +8,7 @@
 #ifndef SM_VM_H
 #define SM_VM_H
 
+#include "alloc.h"
 #include "task.h"
 
 /* Coroutines that run nested in one another; more than Lua's own C stack allows. */
@@ -27,6 +28,7 @@ struct sm_host {
 	lua_State *volatile chain[SM_CHAIN_MAX];
 	bool chain_waits[SM_CHAIN_MAX]; /* a wait can pass from here to the loop */
 	volatile int chain_base, chain_depth;
+	struct sm_alloc alloc;
 	size_t bytes;     /* allocated by the Lua state now */
 	size_t cap;       /* of bytes while the current task runs */
 	unsigned refused; /* allocations refused in a row */

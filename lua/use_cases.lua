@@ -65,9 +65,9 @@ function M.new(options)
   end
 
   local function stamp_of(path)
-    local stat, message, code = files.stat(path)
-    if not stat then return nil, message, code end
-    return ("%s:%s"):format(stat.size, stat.mtime)
+    local changed_ns, size, code = files.stamp(path)
+    if not changed_ns then return nil, size, code end
+    return changed_ns * 31 + size
   end
 
   local function read(entry, name, stamp)

@@ -74,6 +74,13 @@ function files.walk(dir) end
 ---@return string? code
 function files.stat(path) end
 
+---Two integers that change when the file does. Does not wait: for files of the program itself.
+---@param path string
+---@return integer? mtime_ns
+---@return integer|string size bytes, or the message
+---@return string? code
+function files.stamp(path) end
+
 ---@param path string
 ---@return boolean? there
 ---@return string? message when the way there may not be looked at

@@ -121,6 +121,7 @@ static struct outcome run_once(struct sm_host *host, const char *script, int n, 
 
 static void sweep(const char *script, bool as_task)
 {
+	sm_alloc_plain = true;
 	struct sm_host *host = sm_host_new(".");
 	int n = 0;
 	lua_register(host->L, "arm", l_arm);

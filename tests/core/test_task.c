@@ -126,6 +126,7 @@ TEST(a_task_without_memory_is_refused)
 
 int main(void)
 {
+	sm_alloc_plain = true; /* every allocation of Lua can be made to fail */
 	RUN(a_task_gives_its_results);
 	RUN(a_task_that_waits_goes_on);
 	RUN(an_error_carries_its_place);
