@@ -56,7 +56,7 @@ function M.properties(given)
   return result
 end
 
--- Names are refused, not repaired; letters in upper case fold, as the engine would.
+-- Names are refused, not repaired.
 local function check_name(target, field)
   if not template.is_identifier(target[field]) then
     return bad("target.%s must be a name of a-z, 0-9 and _ that does not begin with a digit", field)

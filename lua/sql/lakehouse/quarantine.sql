@@ -15,13 +15,13 @@ WITH trimmed AS (
 SELECT {each columns}q.{columns.raw}, {end}
   CONCAT_WS('; '
     {each keys}, CASE WHEN COALESCE(q.{keys.name}, '') = '' THEN {keys.missing} END
-    {end}{each times}, CASE WHEN q.{times.name} <> '' AND TRY_CAST(REPLACE(q.{times.name}, 'T', ' ') AS {times.type}) IS NULL THEN {times.unreadable} END
+    {end}{each times}, CASE WHEN q.{times.name} <> '' AND TRY_CAST(REPLACE(REPLACE(q.{times.name}, 'T', ' '), 'Z', '') AS {times.type}) IS NULL THEN {times.unreadable} END
     {end}{each typed}, CASE WHEN q.{typed.name} <> '' AND TRY_CAST(q.{typed.name} AS {typed.type}) IS NULL THEN {typed.unreadable} END
     {end}) AS reject_reason,
   {run} AS run
 FROM trimmed q
 WHERE FALSE
   {each keys}OR COALESCE(q.{keys.name}, '') = ''
-  {end}{each times}OR (q.{times.name} <> '' AND TRY_CAST(REPLACE(q.{times.name}, 'T', ' ') AS {times.type}) IS NULL)
+  {end}{each times}OR (q.{times.name} <> '' AND TRY_CAST(REPLACE(REPLACE(q.{times.name}, 'T', ' '), 'Z', '') AS {times.type}) IS NULL)
   {end}{each typed}OR (q.{typed.name} <> '' AND TRY_CAST(q.{typed.name} AS {typed.type}) IS NULL)
   {end}

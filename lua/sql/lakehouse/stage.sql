@@ -18,7 +18,7 @@ WITH trimmed AS (
 ),
 readable AS (
   SELECT {each texts}t.{texts.name}, {end}
-    {each times}TRY_CAST(REPLACE(t.{times.name}, 'T', ' ') AS {times.type}) AS {times.name}, t.{times.name} AS {times.raw},
+    {each times}TRY_CAST(REPLACE(REPLACE(t.{times.name}, 'T', ' '), 'Z', '') AS {times.type}) AS {times.name}, t.{times.name} AS {times.raw},
     {end}{each typed}TRY_CAST(t.{typed.name} AS {typed.type}) AS {typed.name}, t.{typed.name} AS {typed.raw},
     {end}1 AS one
   FROM trimmed t
