@@ -31,6 +31,18 @@ end
 ---@return boolean
 function M.is_loaded(job) return M.step(job, "load").state == "SUCCEEDED" end
 
+--- Whether a job that waited for its load has something to do now. Asked after the claim is given back: a call that came
+--- while it was held went away again, and what it wanted to say must not be lost.
+---@param ports table   jobs, replication
+---@param job_id string
+---@return boolean
+function M.is_wanted(ports, job_id)
+  local job = ports.jobs.get(job_id)
+  if not job or M.is_over(job) then return false end
+  local load = job.task and ports.replication.status(job.task)
+  return job.cancel_requested or (load ~= nil and load.state ~= "running")
+end
+
 -- What of an error is written into the job, where callers read it: our own faults are for the log.
 local function told(err)
   if err.code == "InternalError" then return { code = err.code, message = "a fault on our side; the log has it under the job's id" } end

@@ -53,8 +53,7 @@ local function note_load(ports, job, fence)
   local record = err and { state = "FAILED", error = { code = err.code, message = err.message } }
     or { state = "SUCCEEDED", rows = task.rows, warnings = task.warnings }
   local ok, problem = ports.jobs.step_finished(job.id, "load", record, fence)
-  if not ok or err then return nil, err or problem end
-  return "loaded"
+  return ok and not err and "loaded" or nil, err or problem
 end
 
 local function work_on(ports, job, claim, ctx)
@@ -75,7 +74,9 @@ local function conclude(ports, job, claim, outcome, err)
     runner.finish(ports, job, cancelled and "CANCELLED" or "FAILED", err, { fence = claim.fence })
   end
   ports.lock.release(claim)
-  if outcome == "hand over" then return ports.functions.invoke_async("advance", { job_id = job.id, run = job.run }) end
+  if outcome == "hand over" or outcome == "loading" and runner.is_wanted(ports, job.id) then
+    return ports.functions.invoke_async("advance", { job_id = job.id, run = job.run })
+  end
   return true
 end
 
@@ -86,8 +87,7 @@ function M.run(ports, input, ctx)
   if runner.is_over(job) then return as_it_is end
   local ttl = ctx.settings.lease_seconds
   local claim, busy = ports.lock.acquire { key = "runner:" .. job.id, owner = ports.ids.uuid(), ttl_seconds = ttl }
-  if not claim and busy.code == "CooldownActive" then return as_it_is end
-  if not claim then return nil, busy end
+  if not claim then return busy.code == "CooldownActive" and as_it_is or nil, busy end
   local function work() return work_on(ports, job, claim, ctx) end
   local look = watch(ports, job, claim, ttl)
   local outcome, stopped = look()

@@ -281,6 +281,35 @@ describe("advance", function()
     assert.equal(0, #ports.warehouse.ran)
   end)
 
+  it("does not lose the end of the load that is told while another call looks", function()
+    local ports = healthy()
+    local job = loaded(ports)
+    ports.replication.state = "running"
+    local release = ports.lock.release
+    ports.lock.release = function(...)
+      ports.replication.state = "stopped" -- a second call came, found the claim taken and went away
+      return release(...)
+    end
+    assert.equal("loading", assert(call("advance", ports, { job_id = job.id })).outcome)
+    local last = ports.functions.calls[#ports.functions.calls]
+    assert.same({ "advance", job.id }, { last.name, last.payload.job_id })
+    assert(call("advance", ports, last.payload))
+    assert.equal("SUCCEEDED", job.state)
+  end)
+
+  it("does not lose a cancel that comes while another call looks", function()
+    local ports = healthy()
+    local job = loaded(ports)
+    ports.replication.state = "running"
+    local release = ports.lock.release
+    ports.lock.release = function(...)
+      job.cancel_requested = true
+      return release(...)
+    end
+    assert(call("advance", ports, { job_id = job.id }))
+    assert.equal("advance", ports.functions.calls[#ports.functions.calls].name)
+  end)
+
   it("fails the job with the reason when the load failed", function()
     local ports = healthy()
     local job = loaded(ports)
