@@ -42,3 +42,17 @@ void sm_open_libs(lua_State *L)
 	luaL_setfuncs(L, modules, 0);
 	lua_pop(L, 1);
 }
+
+void sm_close_doors(lua_State *L)
+{
+	static const char *const debug_names[] = {
+	    "getregistry",  "sethook",     "setlocal",       "setmetatable", "setupvalue",
+	    "setuservalue", "upvaluejoin", "setcstacklimit", "debug",        NULL};
+	static const char *const package_names[] = {"loadlib", NULL};
+	forget(L, "debug", debug_names);
+	forget(L, "package", package_names);
+	lua_getglobal(L, "package");
+	lua_pushliteral(L, "");
+	lua_setfield(L, -2, "cpath");
+	lua_pop(L, 1);
+}

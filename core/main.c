@@ -92,6 +92,8 @@ static int push_script(lua_State *L, const char *root, int argc, char **argv)
 	} else {
 		snprintf(file, sizeof(file), "%s/lua/cli/main.lua", root);
 	}
+	if (first == 1) /* the other two are for developers */
+		sm_close_doors(L);
 	lua_createtable(L, argc - first, 1);
 	lua_pushstring(L, file);
 	lua_rawseti(L, -2, 0);
