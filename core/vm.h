@@ -63,7 +63,8 @@ const char *sm_source_name(const struct sm_host *host, const char *source);
 
 /* lua_libs.c: opens the standard libraries and every sm.* module (lazily, through package.preload). */
 void sm_open_libs(lua_State *L);
-/* Takes away what reaches around the host (native libraries, the setters of debug). --lua and --busted run without this. */
+/* Takes away what reaches around the host (native libraries, the setters of debug). --lua and --busted run without
+ * this. */
 void sm_close_doors(lua_State *L);
 
 #endif
