@@ -9,6 +9,7 @@ local M = {}
 local SYSTEM <const> = "lakehouse"
 local RESULT_DAYS <const> = 7
 local PURGE_EVERY_SECONDS <const> = 3600
+local TIDY_EVERY_ROUNDS <const> = 24 -- of purging
 
 -- The folder that holds this file.
 local function lua_folder()
@@ -211,12 +212,24 @@ end
 
 -- Life -------------------------------------------------------------------------------------------------------------
 
--- Kept results of queries are let go after some days.
-local function keep_results(self)
+-- Old versions of tables by their own rules, and files that nobody points to.
+local function tidy(self)
+  local lake = self.get_lake()
+  if not lake then return end
+  local done = require("adapters.local.lake").tidy(lake)
+  log.info("lake_tidied", { tables = done.tables, versions = done.snapshots, files = done.files,
+    failures = #done.failures > 0 and done.failures or nil })
+end
+
+-- Kept results of queries are let go after some days; once a day the tables are tidied, at first an hour after the start.
+local function keep_tidy(self)
+  local round = 0
   while true do
     local _, err = self.ports.warehouse.purge(RESULT_DAYS * 86400)
     if err then log.warn("results_not_purged", { message = tostring(err) }) end
     self.ports.tasks.sleep(PURGE_EVERY_SECONDS)
+    if round % TIDY_EVERY_ROUNDS == 0 then tidy(self) end
+    round = round + 1
   end
 end
 
@@ -229,7 +242,7 @@ local function resume(self)
     log.info("job_resumed", { job_id = job.id, run = job.run })
     self.ports.functions.invoke_async("orchestrate", { job_id = job.id, run = job.run })
   end
-  self.keeper = require("sm.task").spawn(keep_results, self)
+  self.keeper = require("sm.task").spawn(keep_tidy, self)
   return #open
 end
 

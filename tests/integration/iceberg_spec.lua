@@ -147,6 +147,33 @@ describe("iceberg tables", function()
     assert.are.equal(20, query("count(*)")[1])
   end)
 
+  it("lets an overwrite through that only VACUUM or a property overtook", function()
+    create()
+    insert(0, 10)
+    insert(10, 20)
+    local stale = load()
+    clock = clock + 864000
+    assert.are.equal(1, assert(maintain.vacuum(store, "d", "t")).snapshots)
+    assert.are_not.equal(stale.metadata_location, load().metadata_location)
+    assert.are.equal(1, assert(change.delete(store, con, stale, { where_sql = "id = 1" })))
+    assert.are.equal(19, query("count(*)")[1])
+    assert.are.equal(2, #load().meta.snapshots)
+  end)
+
+  it("tidies every table, and says which it could not", function()
+    create()
+    insert(0, 10)
+    insert(10, 20)
+    create("other")
+    clock = clock + 864000
+    local lake_module = require "adapters.local.lake"
+    assert.are.same({ 2, 1, 0 }, { lake_module.tidy(f.lake).tables, #load().meta.snapshots, #lake_module.tidy(f.lake).failures })
+    files.remove(store_module.path(load("other").metadata_location))
+    store.cache = {}
+    assert.matches("d.other", lake_module.tidy(f.lake).failures[1])
+    assert.are.equal(20, query("count(*)")[1])
+  end)
+
   it("puts an append that was overtaken on top of the other", function()
     create()
     local stale = load()

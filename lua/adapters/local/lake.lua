@@ -3,6 +3,7 @@
 local engine = require "adapters.local.engine"
 local errors = require "lib.errors"
 local files = require "sm.files"
+local maintain = require "adapters.local.iceberg.maintain"
 local sql_catalog = require "adapters.local.iceberg.sql_catalog"
 local sqlite = require "sm.sqlite"
 local store = require "adapters.local.iceberg.store"
@@ -65,6 +66,24 @@ function M.location_given(lake, text)
     return nil, errors.new("BadParam", ("location '%s' is not below the lake (%s)"):format(text, store.uri(lake.root)))
   end
   return store.uri(path)
+end
+
+-- Upkeep of every table: old versions by the tables' own rules, files nobody points to, folders of dropped tables.
+---@param lake Lake
+---@return {tables: integer, snapshots: integer, files: integer, failures: string[]} done
+function M.tidy(lake)
+  local done = { tables = 0, snapshots = 0, files = 0, failures = {} }
+  for _, item in ipairs(lake.catalog:all() or {}) do
+    local tidied, err
+    if lake.catalog:iceberg(item.database, item.name) then tidied, err = maintain.vacuum(lake.store, item.database, item.name) end
+    if tidied then
+      done.tables, done.snapshots, done.files = done.tables + 1, done.snapshots + tidied.snapshots, done.files + tidied.files
+    elseif err and err.code ~= "NotFound" then
+      done.failures[#done.failures + 1] = ("%s.%s: %s"):format(item.database, item.name, tostring(err))
+    end
+  end
+  lake.store:remove_dropped()
+  return done
 end
 
 ---@param lake Lake

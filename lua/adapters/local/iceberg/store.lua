@@ -32,7 +32,7 @@ Store.__index = Store
 ---@field operation string    append, overwrite, delete or replace
 ---@field added DataFile[]
 ---@field removed table<string, boolean>|"all"|nil   paths of files that are no longer the table's
----@field strict boolean?     computed from the rows that were there: not to be tried again on others
+---@field strict boolean?     computed from the rows that were there: does not hold on others
 ---@field schema {fields: table[], last_column_id: integer}?
 ---@field summary table?      more entries for the snapshot's summary
 
@@ -359,14 +359,22 @@ function Store:with_snapshot(meta, change, previous_location)
   return metadata.add_snapshot(meta, snapshot, now_ms(self), previous_location)
 end
 
--- Makes written files the table's. An append is tried again on top of another writer's commit; anything that was
--- computed from the old rows is not, and fails as a Conflict.
+-- Whether a change that was planned on one version of a table still holds on a newer one. An append always does, as long as
+-- the columns are the same; what was computed from the rows only when those are the same: VACUUM and properties do no harm.
+local function still_holds(change, before, now)
+  for _, key in ipairs { "table-uuid", "current-schema-id" } do
+    if now[key] ~= before[key] then return false end
+  end
+  return not (change.removed or change.strict) or now["current-snapshot-id"] == before["current-snapshot-id"]
+end
+
+-- Makes written files the table's. When another writer was first, the change is made on top of its commit, or fails as a
+-- Conflict when it does not hold any more.
 ---@param table_ Table
 ---@param change Change
 ---@return Table|nil table, Error? err
 function Store:commit(table_, change)
-  local attempts = (change.removed or change.strict) and 1 or APPEND_ATTEMPTS
-  for _ = 1, attempts do
+  for _ = 1, APPEND_ATTEMPTS do
     local base = table_.meta
     if change.schema then base = metadata.replace_schema(base, change.schema.fields, change.schema.last_column_id) end
     local meta, err = self:with_snapshot(base, change, table_.metadata_location)
@@ -375,11 +383,10 @@ function Store:commit(table_, change)
     done, err = self:swap(table_, meta)
     if done == nil then return nil, err end
     if done then return done end
-    local uuid, schema_id = table_.meta["table-uuid"], table_.meta["current-schema-id"]
+    local before = table_.meta
     table_, err = self:load(table_.database, table_.name)
     if not table_ then return nil, err end
-    -- Dropped and made anew, or altered: the files may not fit any more.
-    if table_.meta["table-uuid"] ~= uuid or table_.meta["current-schema-id"] ~= schema_id then return nil, conflict(table_) end
+    if not still_holds(change, before, table_.meta) then return nil, conflict(table_) end
   end
   return nil, conflict(table_)
 end
