@@ -72,7 +72,9 @@ take_from_npm() {
 	local work=$1
 	find_npm "$work"
 	say "fetching $package@$package_version with npm (24 MB)"
-	(cd "$work" && "${npm[@]}" pack --silent "$package@$package_version" >/dev/null 2>npm.log) ||
+	# Node.js trusts a list of its own; a company's certificate authority is in the system's.
+	[ -r /etc/ssl/certs/ca-certificates.crt ] && export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+	(cd "$work" && "${npm[@]}" pack --loglevel=error "$package@$package_version" >/dev/null 2>npm.log) ||
 		fail "npm could not fetch $package@$package_version: $(tail -n 3 "$work/npm.log" | tr '\n' ' ')"
 	tar -xzf "$work"/*.tgz -C "$work" package/libduckdb.so || fail "the package holds no libduckdb.so"
 	matches "$work/package/libduckdb.so" || fail "the SHA-256 of the fetched library is not the pinned one; refusing it"
