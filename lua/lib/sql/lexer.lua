@@ -145,6 +145,10 @@ end
 ---@return SqlToken[] tokens  the last one has kind "end"
 ---@return table<integer, integer> match  index of an opening bracket -> index of the one that closes it
 function M.scan(text)
+  local valid, broken = utf8.len(text)
+  if not valid then fail(broken, "the statement is not UTF-8 text") end
+  local nul = find(text, "\0", 1, true)
+  if nul then fail(nul, "the character U+0000 is not allowed in a statement; chr(0) gives it") end
   local tokens = {}
   local pos = skip(text, 1)
   local length = #text

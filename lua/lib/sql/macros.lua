@@ -76,6 +76,38 @@ function M.add(more)
   for _, macro in ipairs(more) do list[#list + 1] = macro end
 end
 
+local copies_of = {}
+
+local function parameters_of(heading)
+  local found = {}
+  for name in (heading:match("%((.*)%)") or ""):gmatch("[%a_][%w_]*") do found[name] = 0 end
+  return found
+end
+
+local function count_copies(macro)
+  local counts, inner = parameters_of(macro[1]), 1
+  for word in macro[2]:gmatch("[%a_][%w_]*") do
+    if counts[word] then counts[word] = counts[word] + 1 end
+  end
+  for name in macro[2]:gmatch("trino%.([%w_]+)%(") do inner = math.max(inner, M.copies(name)) end
+  local most = 1
+  for _, count in pairs(counts) do most = math.max(most, count) end
+  return most * inner
+end
+
+-- How often the engine writes an argument out when it replaces the macro by its body: at least 1, never too few.
+---@param name string
+---@return integer
+function M.copies(name)
+  if not copies_of[name] then
+    copies_of[name] = 1
+    for _, macro in ipairs(list) do
+      if macro[1]:match("^[%w_]+") == name then copies_of[name] = count_copies(macro) end
+    end
+  end
+  return copies_of[name]
+end
+
 -- Statements for a fresh engine, in order.
 ---@return string[]
 function M.statements()

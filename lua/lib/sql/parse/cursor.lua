@@ -197,6 +197,15 @@ function Cursor:string()
   self:mismatch("<string>")
 end
 
+-- A character by its number: what text can hold. The engine's statements end at U+0000.
+local function character(self, hex, token)
+  local number = tonumber(hex, 16)
+  if number == 0 or number > 0x10FFFF or (number >= 0xD800 and number <= 0xDFFF) then
+    self:fail(("invalid Unicode escape sequence: U+%04X cannot stand in a literal"):format(number), token.pos)
+  end
+  return utf8.char(number)
+end
+
 -- U&'\00e9' [UESCAPE '!']
 function Cursor:unicode_text(token)
   local escape = "\\"
@@ -214,9 +223,9 @@ function Cursor:unicode_text(token)
     if value:sub(mark + 1, mark + 1) == escape then
       parts[#parts + 1], from = escape, mark + 2
     elseif hex then
-      parts[#parts + 1], from = utf8.char(tonumber(hex, 16)), mark + 5
-    elseif long and tonumber(long, 16) <= 0x10FFFF then
-      parts[#parts + 1], from = utf8.char(tonumber(long, 16)), mark + 8
+      parts[#parts + 1], from = character(self, hex, token), mark + 5
+    elseif long then
+      parts[#parts + 1], from = character(self, long, token), mark + 8
     else
       self:fail("invalid Unicode escape sequence", token.pos)
     end

@@ -1,6 +1,9 @@
 -- Pieces of engine SQL that remember where in the original statement they came from. A piece is a table whose list
 -- part holds strings and other pieces, with `pos` (byte offset in the original) and, for expressions, `type`.
 
+local errors = require("lib.errors")
+local macros = require("lib.sql.macros")
+
 local M = {}
 
 ---@class SqlCode
@@ -67,10 +70,44 @@ function M.quote_text(text)
   return "'" .. text:gsub("'", "''") .. "'"
 end
 
--- The text of a piece, and the map from offsets in it to offsets in the original.
+-- A template that names an argument twice, or a macro that does, doubles what is below it: nested forty times, a line of
+-- SQL would become a terabyte. The size is known before anything is written, as pieces are shared and not copied.
+local MAX_EXPANDED_BYTES <const> = 16 << 20
+
+local function macro_factor(text)
+  local factor = 1
+  for name in text:gmatch("trino%.([%w_]+)%(") do factor = math.max(factor, macros.copies(name)) end
+  return factor
+end
+
+local function expanded(node, known)
+  if type(node) == "string" then return #node end
+  if known[node] then return known[node] end
+  local size, factor = 0, 1
+  for i = 1, #node do
+    local part = node[i]
+    size = size + expanded(part, known)
+    if type(part) == "string" then factor = math.max(factor, macro_factor(part)) end
+  end
+  size = size * factor * 1.0
+  known[node] = size
+  return size
+end
+
+-- How many bytes the engine will have of a piece when its macros are written out.
+---@param piece SqlCode
+---@return number bytes
+function M.expanded_bytes(piece) return expanded(piece, {}) end
+
+-- The text of a piece, and the map from offsets in it to offsets in the original. Raises {sql_error} when it would be
+-- too long to be worth an engine's time.
 ---@param piece SqlCode
 ---@return string text, table map  list of {output offset, original offset}, growing
 function M.render(piece)
+  if M.expanded_bytes(piece) > MAX_EXPANDED_BYTES then
+    error({ sql_error = errors.new("NotSupported", "the statement is too large for the engine: its nested expressions repeat "
+      .. "their operands. Compute inner values in a WITH query") }, 0)
+  end
   local out, map, length = {}, {}, 0
   local function walk(node)
     if type(node) == "string" then

@@ -157,6 +157,8 @@ local unit_order = { "year", "month", "day", "hour", "minute", "second" }
 local unit_index = {}
 for i, name in ipairs(unit_order) do unit_index[name] = i end
 
+local MAX_INTERVAL_MS <const> = math.maxinteger // 1000 -- the engine counts microseconds
+
 function rules.interval(self, node)
   local from, to = node.from, node.to or node.from
   local text, sign = node.value, node.sign
@@ -172,9 +174,12 @@ function rules.interval(self, node)
   end
   if unit_months[from] then
     if not unit_months[to] then invalid(self, node, "INTERVAL") end
-    return new(node.pos, types.interval_year, ("to_months(%d)"):format(sign * math.tointeger(months)))
+    months = math.tointeger(months)
+    if not months or months > 0x7FFFFFFF then invalid(self, node, "INTERVAL") end
+    return new(node.pos, types.interval_year, ("to_months(%d)"):format(sign * months))
   end
-  ms = math.tointeger(ms // 1) or 0
+  ms = math.tointeger(ms // 1)
+  if not ms or ms > MAX_INTERVAL_MS then invalid(self, node, "INTERVAL") end
   if ms % unit_ms.day == 0 then return new(node.pos, types.interval_day, ("to_days(%d)"):format(sign * (ms // unit_ms.day))) end
   local piece = new(node.pos, types.interval_day, ("to_milliseconds(%d)"):format(sign * ms))
   piece.has_time = true

@@ -148,8 +148,10 @@ local function check_grouped(self, node, columns, scope, having)
   end
   for _, element in ipairs(node.group_by or {}) do note_element(element) end
   for _, field in ipairs(scope.fields) do own[field] = true end
+  local seen = {}
   local function walk(piece)
-    if type(piece) ~= "table" or piece.aggregated then return end
+    if type(piece) ~= "table" or piece.aggregated or seen[piece] then return end
+    seen[piece] = true -- pieces are shared: a tree of them can be far larger than what was written
     if piece.type and next(grouped) and grouped[code.render(piece)] then return end
     if piece.field and own[piece.field] then
       self:fault(piece.pos, "EXPRESSION_NOT_AGGREGATE", ("'%s' must be an aggregate expression or appear in GROUP BY clause"):format(piece.field.name))
