@@ -119,11 +119,11 @@ local function contract(name, new)
 
     for what, bytes in pairs { ["bytes that are no text"] = "id,label,changed\n1,\xff\xfe\x00,\n", ["no Parquet"] = "PAR1 nonsense" } do
       it("tells why a file with " .. what .. " cannot be read", function()
-        local name = what == "no Parquet" and "thing.parquet" or "thing.csv"
-        put(name, bytes)
+        local file = what == "no Parquet" and "thing.parquet" or "thing.csv"
+        put(file, bytes)
         local status = load()
         assert.equal("failed", status.state)
-        assert.matches(name, status.reason, 1, true)
+        assert.matches(file, status.reason, 1, true)
       end)
     end
 
