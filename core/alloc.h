@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SM_ALLOC_STEP 16u   /* bytes between sizes */
-#define SM_ALLOC_MAX 1024u  /* bytes of the largest small block */
+#define SM_ALLOC_STEP 16u  /* bytes between sizes */
+#define SM_ALLOC_MAX 1024u /* bytes of the largest small block */
 #define SM_ALLOC_CHUNK 65536u
 
 struct sm_alloc_block;
@@ -35,8 +35,8 @@ extern bool sm_alloc_plain;
 /* Zeroed memory is an empty allocator. Frees every chunk; blocks above SM_ALLOC_MAX are their owner's to free. */
 void sm_alloc_close(struct sm_alloc *alloc);
 /*
- * malloc, realloc and free in one, as lua_Alloc wants it: block with old_size bytes (NULL: none) becomes one of new_size
- * bytes (0: none). NULL when there is no memory, which never happens when a block shrinks.
+ * malloc, realloc and free in one, as lua_Alloc wants it: block with old_size bytes (NULL: none) becomes one of
+ * new_size bytes (0: none). NULL when there is no memory, which never happens when a block shrinks.
  */
 void *sm_alloc_resize(struct sm_alloc *alloc, void *block, size_t old_size, size_t new_size);
 

@@ -262,7 +262,8 @@ static int l_stat(lua_State *L)
 
 /*
  * stamp(path) -> mtime in nanoseconds, size in bytes | nil, message, code. Two integers that change when the file does.
- * Does not wait: for files of the program itself, looked at again and again, where a worker would cost more than it saves.
+ * Does not wait: for files of the program itself, looked at again and again, where a worker would cost more than it
+ * saves.
  */
 static int l_stamp(lua_State *L)
 {

@@ -43,6 +43,6 @@ const char *sm_status_name(enum sm_status status);
  * bytes on a UTF-8 border, and returns status.
  */
 enum sm_status sm_fail(struct sm_error *err, enum sm_status status, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -41,11 +41,12 @@ struct sm_wait {
 	 * number. May raise. Owns and frees the operation.
 	 */
 	int (*finish)(lua_State *L, struct sm_wait *wait);
-	/* On the loop thread: the task was cancelled or its deadline passed. Owns and frees the operation (perhaps later). */
+	/* On the loop thread: the task was cancelled or its deadline passed. Owns and frees the operation (perhaps later).
+	 */
 	void (*cancel)(struct sm_wait *wait);
-	struct sm_task *task;   /* private */
-	struct sm_wait *next;   /* private */
-	int state;              /* private */
+	struct sm_task *task; /* private */
+	struct sm_wait *next; /* private */
+	int state;            /* private */
 };
 
 /* The host that L belongs to (kept in the extra space of the state). */
@@ -75,9 +76,10 @@ enum sm_task_end { SM_TASK_OK, SM_TASK_FAILED, SM_TASK_LIMIT, SM_TASK_CANCELLED 
  * Returns NULL when there is no memory.
  */
 typedef void (*sm_task_end_fn)(void *owner, enum sm_task_end end, lua_State *co, int count);
-struct sm_task *sm_task_start(lua_State *L, int nargs, const struct sm_limits *limits, sm_task_end_fn on_end, void *owner,
-                              bool run_now);
-/* Asks a task to end: its current wait is cancelled and an error "cancelled: reason" is raised in it that pcall cannot swallow. */
+struct sm_task *sm_task_start(lua_State *L, int nargs, const struct sm_limits *limits, sm_task_end_fn on_end,
+                              void *owner, bool run_now);
+/* Asks a task to end: its current wait is cancelled and an error "cancelled: reason" is raised in it that pcall cannot
+ * swallow. */
 void sm_task_cancel(struct sm_task *task, const char *reason);
 /* Another deadline for the running task (monotonic, 0: none), for an answer that is streamed longer than it is made. */
 void sm_task_set_deadline(struct sm_task *task, int64_t deadline_ns);

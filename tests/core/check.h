@@ -15,32 +15,31 @@
 static int check_passed, check_failed, check_bad;
 
 #define TEST(name) static void test_##name(void)
-#define RUN(name)                                   \
-	do {                                            \
-		check_bad = 0;                              \
-		test_##name();                              \
-		if (check_bad) {                            \
-			check_failed++;                         \
-			printf("FAILED %s\n", #name);           \
-		} else {                                    \
-			check_passed++;                         \
-		}                                           \
+#define RUN(name)                                                                                                      \
+	do {                                                                                                               \
+		check_bad = 0;                                                                                                 \
+		test_##name();                                                                                                 \
+		if (check_bad) {                                                                                               \
+			check_failed++;                                                                                            \
+			printf("FAILED %s\n", #name);                                                                              \
+		} else {                                                                                                       \
+			check_passed++;                                                                                            \
+		}                                                                                                              \
 	} while (0)
-#define CHECK(condition)                                                    \
-	do {                                                                    \
-		if (!(condition)) {                                                 \
-			check_bad = 1;                                                  \
-			printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-		}                                                                   \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                               \
+		if (!(condition)) {                                                                                            \
+			check_bad = 1;                                                                                             \
+			printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);                                           \
+		}                                                                                                              \
 	} while (0)
-#define CHECK_STR(actual, expected)                                                                     \
-	do {                                                                                                \
-		const char *check_a = (actual), *check_e = (expected);                                          \
-		if (check_a == NULL || strcmp(check_a, check_e) != 0) {                                         \
-			check_bad = 1;                                                                              \
-			printf("%s:%d: got \"%s\", want \"%s\"\n", __FILE__, __LINE__, check_a ? check_a : "(null)", \
-			       check_e);                                                                            \
-		}                                                                                               \
+#define CHECK_STR(actual, expected)                                                                                    \
+	do {                                                                                                               \
+		const char *check_a = (actual), *check_e = (expected);                                                         \
+		if (check_a == NULL || strcmp(check_a, check_e) != 0) {                                                        \
+			check_bad = 1;                                                                                             \
+			printf("%s:%d: got \"%s\", want \"%s\"\n", __FILE__, __LINE__, check_a ? check_a : "(null)", check_e);     \
+		}                                                                                                              \
 	} while (0)
 
 static inline int check_report(void)
