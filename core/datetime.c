@@ -1,7 +1,6 @@
 #include "datetime.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #define DAY_SECONDS 86400
 #define SECOND_US 1000000
@@ -59,25 +58,55 @@ static struct date date_of(int64_t days)
 	return date;
 }
 
-int sm_datetime_format_date(int64_t us, char out[SM_DATETIME_SIZE])
+/* A number of width digits at out; where the next text goes. By hand: every answer and log line has times. */
+static char *put_number(char *out, int number, int width)
+{
+	for (int i = width; i-- > 0; number /= 10)
+		out[i] = (char)('0' + number % 10);
+	return out + width;
+}
+
+static char *put_char(char *out, char c)
+{
+	*out = c;
+	return out + 1;
+}
+
+static char *put_date(char *out, int64_t us)
 {
 	struct date date = date_of(floor_div(us, (int64_t)DAY_SECONDS * SECOND_US));
-	return snprintf(out, SM_DATETIME_SIZE, "%04d-%02d-%02d", date.year, date.month, date.day);
+	out = put_char(put_number(out, date.year, 4), '-');
+	out = put_char(put_number(out, date.month, 2), '-');
+	return put_number(out, date.day, 2);
+}
+
+static char *put_clock(char *out, int seconds)
+{
+	out = put_char(put_number(out, seconds / 3600, 2), ':');
+	out = put_char(put_number(out, seconds / 60 % 60, 2), ':');
+	return put_number(out, seconds % 60, 2);
+}
+
+int sm_datetime_format_date(int64_t us, char out[SM_DATETIME_SIZE])
+{
+	char *end = put_date(out, us);
+	*end = '\0';
+	return (int)(end - out);
 }
 
 int sm_datetime_format(int64_t us, int digits, char out[SM_DATETIME_SIZE])
 {
 	int64_t seconds = floor_div(us, SECOND_US);
 	int fraction = (int)(us - seconds * SECOND_US);
-	int clock = (int)(seconds - floor_div(seconds, DAY_SECONDS) * DAY_SECONDS);
-	int len = sm_datetime_format_date(us, out);
-	len += snprintf(out + len, SM_DATETIME_SIZE - (size_t)len, "T%02d:%02d:%02d", clock / 3600, clock / 60 % 60,
-	                clock % 60);
+	char *end = put_char(put_date(out, us), 'T');
+	end = put_clock(end, (int)(seconds - floor_div(seconds, DAY_SECONDS) * DAY_SECONDS));
 	for (int i = digits; i < 6; i++)
 		fraction /= 10;
 	if (digits > 0)
-		len += snprintf(out + len, SM_DATETIME_SIZE - (size_t)len, ".%0*d", digits, fraction);
-	return len + snprintf(out + len, SM_DATETIME_SIZE - (size_t)len, "Z");
+		end = put_number(put_char(end, '.'), fraction, digits);
+	end = put_char(end, 'Z');
+	*end = '\0';
+	return (int)(end - out);
 }
 
 /* ---- reading ---- */

@@ -202,13 +202,6 @@ void sm_answer_end(struct sm_request *request, bool ok)
 
 /* ---- headers ---- */
 
-static bool is_name(const char *text, size_t len)
-{
-	static const char allowed[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-	return len > 0 && strspn(text, allowed) == len;
-}
-
 static bool is_value(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -217,10 +210,11 @@ static bool is_value(const char *text, size_t len)
 	return true;
 }
 
-static bool is_ours(const char *name)
+static bool is_ours(const char *name, size_t len)
 {
-	return strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0 ||
-	       strcasecmp(name, "keep-alive") == 0;
+	return (len == 14 && strcasecmp(name, "content-length") == 0) ||
+	       (len == 17 && strcasecmp(name, "transfer-encoding") == 0) ||
+	       (len == 10 && strcasecmp(name, "keep-alive") == 0);
 }
 
 enum sm_status sm_answer_header(struct sm_request *request, const char *name, size_t name_len, const char *value,
@@ -228,11 +222,11 @@ enum sm_status sm_answer_header(struct sm_request *request, const char *name, si
 {
 	if (request->response == NULL || sm_answer_sent(request))
 		return sm_fail(err, SM_INVALID, "the answer is not open for headers");
-	if (!is_name(name, name_len))
+	if (!server_is_token(name, name_len))
 		return sm_fail(err, SM_INVALID, "'%.64s' is not a header name", name);
 	if (!is_value(value, value_len))
 		return sm_fail(err, SM_INVALID, "the value of header %.64s has a control character", name);
-	if (is_ours(name) || value_len == 0)
+	if (is_ours(name, name_len) || value_len == 0)
 		return SM_OK;
 	request->header_bytes += name_len + value_len + 4;
 	if (request->header_bytes > SERVER_ANSWER_HEADER_MAX)

@@ -134,6 +134,8 @@ enum MHD_Result server_on_access(void *cls, struct MHD_Connection *mhd, const ch
 void server_on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code);
 void server_request_gone(struct sm_request *request);
 void server_free_spare(struct sm_server *server);
+/* A name of RFC 9110: of a header, a method. */
+bool server_is_token(const char *text, size_t len);
 /* Forgets the taken first bytes of a buffer that is read while it is written, so that it does not creep. */
 void server_compact(struct sm_buf *buf, size_t *taken);
 

@@ -153,14 +153,14 @@ void *server_on_target(void *cls, const char *target, struct MHD_Connection *mhd
 
 /* ---- the header ---- */
 
-static bool is_token(const char *text, size_t len)
+bool server_is_token(const char *text, size_t len)
 {
 	static const char extra[] = "!#$%&'*+-.^_`|~";
 
 	if (len == 0)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)text[i]) && memchr(extra, text[i], sizeof extra - 1) == NULL)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '-' && memchr(extra, text[i], sizeof extra - 1) == NULL)
 			return false;
 	return true;
 }
@@ -225,7 +225,7 @@ static enum MHD_Result collect_header(void *cls, enum MHD_ValueKind kind, const 
 	header->name_len = name_len;
 	header->value = value != NULL ? value : "";
 	header->value_len = value != NULL ? value_len : 0;
-	if (!is_token(name, name_len) || !is_text(header->value, header->value_len))
+	if (!server_is_token(name, name_len) || !is_text(header->value, header->value_len))
 		collect->framing.malformed = true;
 	note_framing(&collect->framing, header);
 	return MHD_YES;

@@ -174,9 +174,8 @@ end
 
 -- The context of a call with what every use case is given.
 local function full_context(self, ctx)
-  local full = { settings = self.settings, pipeline = self.pipeline(), version = self.version }
-  for key, value in pairs(ctx or {}) do full[key] = value end
-  return full
+  return { request_id = ctx.request_id, caller = ctx.caller, base_url = ctx.base_url, settings = ctx.settings or self.settings,
+    version = self.version, pipeline = self.pipeline() }
 end
 
 local function adapt(self, use_case)

@@ -7,6 +7,7 @@ local text = require "lib.text"
 local M = {}
 
 local TEXT <const> = { coerce = true }
+local NOTHING <const> = {}
 local BODY_DEPTH <const> = { max_depth = 64 }
 
 ---@class Plan
@@ -142,6 +143,7 @@ end
 ---@return table? input
 ---@return Error?
 function M.gather(plan, route, request, params, max_bytes)
+  if plan.query and not plan.outer and not request.query then return shape.check(plan.query, NOTHING, TEXT) end
   local clean, problems = {}, {}
   if plan.outer then
     local values, err = outer_values(plan, route, request, params)
