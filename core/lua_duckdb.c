@@ -15,6 +15,7 @@
 #include "lua_duckdb_value.h"
 #include "lua_job.h"
 #include "lua_result.h"
+#include "memory_cap.h"
 
 #include <lauxlib.h>
 #include <stddef.h>
@@ -444,7 +445,27 @@ static int l_database_gc(lua_State *L)
 	return 0;
 }
 
+/*
+ * cap_memory(bytes) -> true | nil, message, code
+ * The process may grow by at most so many bytes from now on; what goes beyond is an error of the statement that wanted
+ * it. A lower limit set before stays. Does not wait.
+ */
+static int l_cap_memory(lua_State *L)
+{
+	lua_Integer bytes = luaL_checkinteger(L, 1);
+	struct sm_error err = {0};
+	enum sm_status status;
+
+	luaL_argcheck(L, bytes > 0, 1, "bytes must be positive");
+	status = sm_memory_cap((uint64_t)bytes, &err);
+	if (status != SM_OK)
+		return sm_push_error(L, &err);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 static const luaL_Reg module_functions[] = {
+    {"cap_memory", l_cap_memory},
     {"load", l_load},
     {"open", l_open},
     {NULL, NULL},

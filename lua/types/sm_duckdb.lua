@@ -12,6 +12,13 @@ local duckdb = {}
 ---@return string? code "not_found"
 function duckdb.load(path) end
 
+---The process may grow by at most so many bytes from now on; what goes beyond is an error of the statement that wanted it.
+---@param bytes integer
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function duckdb.cap_memory(bytes) end
+
 ---Opens the only database of the process, in memory.
 ---@param options? {threads?: integer, memory_limit?: string, temp_directory?: string, config?: table<string, any>}
 ---@return sm.duckdb.Database? database

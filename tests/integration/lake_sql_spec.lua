@@ -21,6 +21,11 @@ describe("statements on the lake", function()
     if pattern then assert.matches(pattern, err.message) end
   end
 
+  it("one value of many gigabytes had the kernel kill the server", function()
+    refused("SELECT cardinality(repeat('a', 2000000000))", "LimitExceeded", "Out of Memory")
+    assert.are.equal("1", f.value "SELECT 1")
+  end)
+
   describe("DDL", function()
     it("creates, shows and drops", function()
       f.run [[CREATE TABLE t (id bigint, name string, amount decimal(12,2), tags array<string>, at timestamp)

@@ -24,8 +24,8 @@ local codes = {
 function M.error(message, code, details)
   local kind = type(details) == "table" and details.kind or message:match("^(%u[%a ]-) Error:")
   local found = kinds[kind or ""] or codes[code or ""] or (code == "engine" or code == "invalid") and "QueryFailed" or "InternalError"
-  if found == "LimitExceeded" then
-    message = message .. " (the engine may use SEWING_ENGINE_MEMORY bytes before it spills to disk)"
+  if kind == "Out of Memory" then
+    message = message:gsub("%s*Possible solutions:.*", "") .. " (the engine may use SEWING_ENGINE_MEMORY bytes before it spills to disk)"
   end
   local position = type(details) == "table" and details.offset and details.offset + 1 or nil
   return errors.new(found, message, { engine_kind = kind, position = position, retryable = found == "ExternalServiceError" or nil })
@@ -108,10 +108,15 @@ local function define_macros(db)
   return ok ~= nil, message, code
 end
 
+local UNCOUNTED_BYTES <const> = 2 << 30
+
 local function open(self)
   local options = self.options
   local loaded, message = duckdb.load(options.library)
   if not loaded then return unavailable(message) end
+  -- what single values take is outside of the engine's own count: room for them, and an end to it
+  local capped, problem = duckdb.cap_memory(2 * options.memory_bytes + UNCOUNTED_BYTES)
+  if not capped then return unavailable(problem) end
   local db
   db, message = duckdb.open {
     threads = options.threads and options.threads > 0 and options.threads or nil,
