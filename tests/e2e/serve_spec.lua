@@ -51,9 +51,16 @@ describe("sewing serve", function()
     end)
   end
 
-  it("refuses a form", function()
-    assert.are.equal(415, (server:ask("POST", "/run", { body = "run=x",
-      headers = { ["Content-Type"] = "application/x-www-form-urlencoded" } })))
+  it("refuses a form that a browser sends for somebody's page", function()
+    assert.are.equal(415, (server:ask("POST", "/query", { body = '{"sql":"SELECT 1"}',
+      headers = { ["Content-Type"] = "application/x-www-form-urlencoded", Origin = "http://elsewhere.example" } })))
+  end)
+
+  it("takes JSON from a program that calls it a form, as curl -d does", function()
+    local status, body = server:ask("POST", "/materialize", { body = '{"sql":5}',
+      headers = { ["Content-Type"] = "application/x-www-form-urlencoded" } })
+    assert.are.equal(400, status)
+    assert.are_not.equal("BadJson", body.error.code)
   end)
 
   it("answers a preflight", function()

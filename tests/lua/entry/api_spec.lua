@@ -64,8 +64,9 @@ describe("entry.api", function()
     end)
   end
 
-  it("refuses another content type than JSON, and says which one to send", function()
-    local answer, body = send("POST", "/run", { body = "run=today", headers = { ["content-type"] = "application/x-www-form-urlencoded" } })
+  it("refuses another content type than JSON from a browser, and says which one to send", function()
+    local answer, body = send("POST", "/run", { body = "run=today",
+      headers = { ["content-type"] = "application/x-www-form-urlencoded", origin = "http://localhost:3000" } })
     expect_error(415, "UnsupportedMediaType", answer, body)
     assert.matches("application/json", body.error.message, 1, true)
   end)
