@@ -1,62 +1,11 @@
 #include "datetime.h"
 
+#include "civil.h"
+
 #include <stdbool.h>
 
 #define DAY_SECONDS 86400
 #define SECOND_US 1000000
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
-
-static bool is_leap(int year)
-{
-	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-static int days_in_month(int year, int month)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	return month == 2 && is_leap(year) ? 29 : days[month - 1];
-}
-
-/* Days from 0001-01-01 to the first of January of year. */
-static int64_t days_before_year(int year)
-{
-	int64_t y = year - 1;
-	return y * 365 + y / 4 - y / 100 + y / 400;
-}
-
-#define DAYS_BEFORE_1970 719162
-
-static int64_t days_of(int year, int month, int day)
-{
-	int64_t days = days_before_year(year) + day - 1 - DAYS_BEFORE_1970;
-	for (int m = 1; m < month; m++)
-		days += days_in_month(year, m);
-	return days;
-}
-
-struct date {
-	int year, month, day;
-};
-
-static struct date date_of(int64_t days)
-{
-	int64_t since = days + DAYS_BEFORE_1970;
-	/* Never too late, and at most one year too early: 400 years are 146097 days. */
-	struct date date = {(int)(since * 400 / 146097) + 1, 1, 1};
-	while (days_before_year(date.year) > since)
-		date.year--;
-	while (days_before_year(date.year + 1) <= since)
-		date.year++;
-	since -= days_before_year(date.year);
-	while (since >= days_in_month(date.year, date.month))
-		since -= days_in_month(date.year, date.month++);
-	date.day += (int)since;
-	return date;
-}
 
 /* A number of width digits at out; where the next text goes. By hand: every answer and log line has times. */
 static char *put_number(char *out, int number, int width)
@@ -74,10 +23,10 @@ static char *put_char(char *out, char c)
 
 static char *put_date(char *out, int64_t us)
 {
-	struct date date = date_of(floor_div(us, (int64_t)DAY_SECONDS * SECOND_US));
-	out = put_char(put_number(out, date.year, 4), '-');
-	out = put_char(put_number(out, date.month, 2), '-');
-	return put_number(out, date.day, 2);
+	struct sm_civil date = sm_civil_from_days(sm_floor_div(us, (int64_t)DAY_SECONDS * SECOND_US, NULL));
+	out = put_char(put_number(out, (int)date.year, 4), '-');
+	out = put_char(put_number(out, (int)date.month, 2), '-');
+	return put_number(out, (int)date.day, 2);
 }
 
 static char *put_clock(char *out, int seconds)
@@ -96,10 +45,11 @@ int sm_datetime_format_date(int64_t us, char out[SM_DATETIME_SIZE])
 
 int sm_datetime_format(int64_t us, int digits, char out[SM_DATETIME_SIZE])
 {
-	int64_t seconds = floor_div(us, SECOND_US);
-	int fraction = (int)(us - seconds * SECOND_US);
+	int64_t rest, second_of_day;
+	sm_floor_div(sm_floor_div(us, SECOND_US, &rest), DAY_SECONDS, &second_of_day);
+	int fraction = (int)rest;
 	char *end = put_char(put_date(out, us), 'T');
-	end = put_clock(end, (int)(seconds - floor_div(seconds, DAY_SECONDS) * DAY_SECONDS));
+	end = put_clock(end, (int)second_of_day);
 	for (int i = digits; i < 6; i++)
 		fraction /= 10;
 	if (digits > 0)
@@ -142,9 +92,9 @@ static bool read_date(struct reader *r, int64_t *days)
 	int month = dashes ? read_digits(r, 2) : -1;
 	dashes = dashes && read_char(r, '-');
 	int day = dashes ? read_digits(r, 2) : -1;
-	if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
+	if (year < 1 || month < 1 || month > 12 || day < 1 || day > (int)sm_days_in_month(year, (unsigned)month))
 		return false;
-	*days = days_of(year, month, day);
+	*days = sm_days_from_civil(year, (unsigned)month, (unsigned)day);
 	return true;
 }
 
