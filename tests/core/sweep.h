@@ -2,64 +2,30 @@
  * sweep: runs a Lua script again and again while the 1st, 2nd, ... n-th allocation fails.
  *
  * The script calls disarm() when its work is done. Each run must end with success, nil + message, or an error; the
- * sanitizer build sees leaks. A test that includes this is linked with --wrap for malloc, calloc and realloc.
+ * sanitizer build sees leaks. The allocations fail by alloc_fail.h, so the test is linked with it (sm_sweep_test).
  */
 #ifndef SM_SWEEP_H
 #define SM_SWEEP_H
 
 #include "../../core/vm.h"
+#include "alloc_fail.h"
 #include "check.h"
 
 #include <lauxlib.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #define RUNS_MAX 4000
 
-static atomic_int countdown; /* 0: nothing fails */
-static atomic_bool failed_one;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-/* Only the one allocation fails: what cleans up afterwards has memory again, as after a refused large request. */
-static bool fails(void)
-{
-	if (atomic_load(&countdown) == 0 || atomic_fetch_sub(&countdown, 1) != 1)
-		return false;
-	atomic_store(&failed_one, true);
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-	return fails() ? NULL : __real_realloc(block, size);
-}
-
 static int l_arm(lua_State *L)
 {
-	atomic_store(&countdown, (int)luaL_checkinteger(L, 1));
+	alloc_fail_at((unsigned)luaL_checkinteger(L, 1));
 	return 0;
 }
 
 static int l_disarm(lua_State *L)
 {
 	(void)L;
-	atomic_store(&countdown, 0);
+	alloc_fail_hit();
 	return 0;
 }
 
@@ -83,7 +49,7 @@ static void keep(struct outcome *outcome, lua_State *L, int index)
 static void on_end(void *owner, enum sm_task_end end, lua_State *co, int count)
 {
 	struct outcome *outcome = owner;
-	atomic_store(&countdown, 0);
+	alloc_fail_hit();
 	outcome->over = true;
 	outcome->ok = end == SM_TASK_OK;
 	if (!outcome->ok && count > 0)
@@ -111,7 +77,7 @@ static struct outcome run_once(struct sm_host *host, const char *script, int n, 
 		sm_host_run(host, is_over, &outcome);
 	} else {
 		outcome.ok = lua_pcall(L, 0, 0, 0) == LUA_OK;
-		atomic_store(&countdown, 0);
+		alloc_fail_hit();
 		if (!outcome.ok)
 			keep(&outcome, L, -1);
 	}
@@ -124,6 +90,7 @@ static void sweep(const char *script, bool as_task)
 	sm_alloc_plain = true;
 	struct sm_host *host = sm_host_new(".");
 	int n = 0;
+	bool failed_one;
 	lua_register(host->L, "arm", l_arm);
 	lua_register(host->L, "disarm", l_disarm);
 	struct outcome clean = run_once(host, script, 0, as_task);
@@ -131,13 +98,13 @@ static void sweep(const char *script, bool as_task)
 		printf("without failures: %s\n", clean.message);
 	CHECK(clean.ok);
 	do {
-		atomic_store(&failed_one, false);
 		struct outcome outcome = run_once(host, script, ++n, as_task);
+		failed_one = alloc_fail_hit();
 		/* An allocation that fails may be made up for (a second try after a collection); otherwise it is told. */
-		CHECK(outcome.ok || atomic_load(&failed_one));
-		if (!outcome.ok && !atomic_load(&failed_one))
+		CHECK(outcome.ok || failed_one);
+		if (!outcome.ok && !failed_one)
 			printf("run %d: %s\n", n, outcome.message);
-	} while (atomic_load(&failed_one) && n < RUNS_MAX && clean.ok);
+	} while (failed_one && n < RUNS_MAX && clean.ok);
 	if (getenv("SM_VERBOSE") != NULL)
 		printf("%d runs\n", n);
 	CHECK(n > 20 && n < RUNS_MAX);

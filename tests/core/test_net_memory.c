@@ -1,51 +1,19 @@
 /*
  * Allocation sweep over the server and the client: the 1st, 2nd, ... n-th allocation of ours fails while one asks the
- * other. Each exchange ends at once, well or with an error; the sanitizer build sees leaks. Linked with --wrap.
+ * other. Each exchange ends at once, well or with an error; the sanitizer build sees leaks. See alloc_fail.h.
  */
+#include "alloc_fail.h"
 #include "check.h"
 #include "clock.h"
 #include "http.h"
 #include "server.h"
 
 #include <signal.h>
-#include <stdlib.h>
 
 #define RUNS_MAX 400
 #define WAIT_NS INT64_C(3000000000)
 
-static int countdown; /* 0: nothing fails */
-static bool failed_one;
 static struct sm_loop *loop;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-static bool fails(void)
-{
-	if (countdown == 0 || --countdown > 0)
-		return false;
-	failed_one = true;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-	return fails() ? NULL : __real_realloc(block, size);
-}
 
 static void write_more(struct sm_request *request, bool ok)
 {
@@ -127,13 +95,13 @@ static enum sm_status exchange(struct sm_http *http, struct sm_server *server)
 }
 
 /* One exchange with the n-th allocation failing, then one with memory. */
-static enum sm_status run_once(int n)
+static enum sm_status run_once(unsigned n)
 {
 	enum sm_status status = SM_NOMEM;
 	struct sm_server *server = NULL;
 	struct sm_http *http = NULL;
 
-	countdown = n;
+	alloc_fail_at(n);
 	loop = sm_loop_new(1);
 	if (loop != NULL)
 		server = start_server();
@@ -141,7 +109,7 @@ static enum sm_status run_once(int n)
 		http = sm_http_new(loop);
 	if (http != NULL)
 		status = exchange(http, server);
-	countdown = 0;
+	alloc_fail_hit();
 	if (http != NULL)
 		CHECK(exchange(http, server) == SM_OK); /* nothing is left broken */
 	sm_http_free(http);
@@ -152,18 +120,19 @@ static enum sm_status run_once(int n)
 
 TEST(every_allocation_may_fail)
 {
-	int n = 0;
+	unsigned n = 0;
+	bool failed_one;
 
 	CHECK(run_once(0) == SM_OK);
 	do {
 		enum sm_status status;
 
-		failed_one = false;
 		status = run_once(++n);
+		failed_one = alloc_fail_hit();
 		CHECK(status != SM_TIMEOUT);
 		CHECK(status == SM_OK || failed_one);
 		if (check_bad) {
-			printf("run %d: status %d\n", n, (int)status);
+			printf("run %u: status %d\n", n, (int)status);
 			break;
 		}
 	} while (failed_one && n < RUNS_MAX);
