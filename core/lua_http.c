@@ -355,15 +355,7 @@ static void refuse_unknown_options(lua_State *L)
 	                                    "max_bytes", "stream", "ca_file", "insecure", "http",    "max_redirects",
 	                                    NULL};
 
-	for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
-		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-		int i = 0;
-
-		while (known[i] != NULL && strcmp(known[i], name) != 0)
-			i++;
-		if (known[i] == NULL)
-			luaL_error(L, "request: there is no option '%s'", name);
-	}
+	sm_check_options(L, 1, known, "request");
 }
 
 static void read_options(lua_State *L, struct sm_http_options *options)

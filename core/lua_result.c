@@ -1,6 +1,6 @@
 #include "lua_result.h"
 
-#include <errno.h>
+#include <lauxlib.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -24,28 +24,15 @@ int sm_push_fail(lua_State *L, enum sm_status status, const char *format, ...)
 	return 3;
 }
 
-static enum sm_status status_of_errno(int number)
+void sm_check_options(lua_State *L, int table, const char *const *known, const char *call)
 {
-	switch (number) {
-	case ENOENT:
-	case ENOTDIR:
-		return SM_NOTFOUND;
-	case EEXIST:
-		return SM_EXISTS;
-	case EACCES:
-	case EPERM:
-	case EROFS:
-		return SM_REFUSED;
-	case ENOMEM:
-		return SM_NOMEM;
-	case EWOULDBLOCK:
-		return SM_CONFLICT;
-	default:
-		return SM_IO;
-	}
-}
+	for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
+		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+		int i = 0;
 
-int sm_push_errno(lua_State *L, int saved_errno, const char *what)
-{
-	return sm_push_fail(L, status_of_errno(saved_errno), "%s: %s", what, strerror(saved_errno));
+		while (known[i] != NULL && strcmp(known[i], name) != 0)
+			i++;
+		if (known[i] == NULL)
+			luaL_error(L, "%s: there is no option '%s'", call, name);
+	}
 }

@@ -497,15 +497,7 @@ static void refuse_unknown_options(lua_State *L)
 	                                    "stream_bodies",
 	                                    NULL};
 
-	for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
-		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-		int i = 0;
-
-		while (known[i] != NULL && strcmp(known[i], name) != 0)
-			i++;
-		if (known[i] == NULL)
-			luaL_error(L, "listen: there is no option '%s'", name);
-	}
+	sm_check_options(L, 1, known, "listen");
 }
 
 static void read_config(lua_State *L, struct listener *listener, struct sm_server_config *config)
