@@ -1,7 +1,7 @@
 /*
  * sm.sqlite: SQLite files for scripts.
  *
- * Each connection has a thread of its own (sqlite_worker.h); a statement lets only the calling task wait. A transaction
+ * Each connection has a thread of its own (lua_sqlite_op.h); a statement lets only the calling task wait. A transaction
  * belongs to one task: calls of other tasks on the same connection queue behind it, first come first served. Inside a
  * transaction the task may use tx or the connection itself; both mean the transaction. When a task ends, however it
  * ends, its open transaction is rolled back.
@@ -11,12 +11,10 @@
  * "refused" (read-only), "limit", "io".
  */
 #include "lua_result.h"
-#include "sqlite_worker.h"
-#include "task.h"
+#include "lua_sqlite_op.h"
 
 #include <lauxlib.h>
 #include <math.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,301 +24,19 @@
 #define BUSY_MS_DEFAULT 5000
 #define VALUES_MAX 32766 /* SQLite's own limit */
 
-struct op;
-
-struct conn {
-	struct sm_sql_worker *worker; /* NULL once closed */
-	int refs;                     /* the handle, and each op */
-	uint64_t holder;              /* number of the open transaction; 0: none */
-	uint64_t holder_task;         /* id of its task; 0: opened outside tasks */
-	struct op *waiting, *waiting_last;
-};
-
-enum op_kind { OP_OPEN, OP_RUN, OP_SCRIPT, OP_BEGIN, OP_COMMIT, OP_ROLLBACK };
-
-/* One call. Copies what it needs, because its task may go away before the thread comes to it. */
-struct op {
-	struct sm_sql_request request;
-	struct sm_wait wait;
-	struct conn *conn;
-	enum op_kind kind;
-	int (*give)(lua_State *L, struct op *op);
-	uint64_t tx;   /* the transaction it belongs to; 0: none */
-	uint64_t task; /* of a begin */
-	char *sql;     /* or the path of OP_OPEN */
-	size_t len;
-	struct sm_sql_value *values; /* one block with the bytes behind */
-	size_t count, max_rows;
-	struct sm_sqlite_options options;
-	struct sm_sql_result result;
-	enum sm_status status;
-	struct sm_error err;
-	struct op *next; /* in conn->waiting */
-	bool queued;     /* waits behind a transaction */
-	bool waited;     /* a task waits for it */
-	bool finished, abandoned;
-};
-
 struct db {
-	struct conn *conn;
+	struct sm_sql_conn *conn;
 };
 
 struct tx {
-	struct conn *conn; /* NULL once over */
+	struct sm_sql_conn *conn; /* NULL once over */
 	uint64_t id;
-	struct op *undo; /* the rollback, made beforehand so that it cannot fail for memory */
+	struct sm_sql_op *undo; /* the rollback, made beforehand so that it cannot fail for memory */
 };
-
-static uint64_t last_tx;
-
-static void conn_release(struct conn *conn)
-{
-	if (--conn->refs == 0)
-		free(conn);
-}
-
-static void conn_close(struct conn *conn);
-
-static void op_free(struct op *op)
-{
-	if (op->kind == OP_OPEN)
-		conn_close(op->conn); /* no handle was made of it */
-	free(op->sql);
-	free(op->values);
-	sm_sql_result_free(&op->result);
-	conn_release(op->conn);
-	free(op);
-}
-
-static struct op *op_new(struct conn *conn, enum op_kind kind, int (*give)(lua_State *, struct op *), const char *sql,
-                         size_t len)
-{
-	struct op *op = calloc(1, sizeof(*op));
-	char *copy = malloc(len + 1);
-	if (op == NULL || copy == NULL) {
-		free(op);
-		free(copy);
-		return NULL;
-	}
-	memcpy(copy, sql, len);
-	copy[len] = '\0';
-	op->kind = kind;
-	op->give = give;
-	op->sql = copy;
-	op->len = len;
-	op->conn = conn;
-	conn->refs++;
-	sm_sql_result_init(&op->result);
-	return op;
-}
-
-/* ---- on the connection's thread ---- */
-
-static void op_run(struct sm_sql_request *request, struct sm_sqlite **db)
-{
-	struct op *op = (struct op *)request;
-	if (op->kind == OP_OPEN)
-		op->status = sm_sqlite_open(op->sql, &op->options, db, &op->err);
-	else if (*db == NULL)
-		op->status = sm_fail(&op->err, SM_CLOSED, "the database is closed");
-	else if (op->kind == OP_ROLLBACK && !sm_sqlite_in_transaction(*db))
-		op->status = SM_OK;
-	/* SQLite ends a transaction by itself after some failures; what follows must not run outside it. */
-	else if (op->tx != 0 && op->kind != OP_BEGIN && !sm_sqlite_in_transaction(*db))
-		op->status = sm_fail(&op->err, SM_CANCELLED, "the transaction was rolled back by an earlier failure");
-	else if (op->kind == OP_SCRIPT)
-		op->status = sm_sqlite_script(*db, op->sql, op->len, &op->err);
-	else if (op->kind == OP_ROLLBACK)
-		op->status = sm_sqlite_script(*db, "ROLLBACK", 8, &op->err);
-	else
-		op->status = sm_sqlite_run(*db, op->sql, op->len, op->values, op->count, op->max_rows, &op->result, &op->err);
-	/* A statement that opened or ended a transaction by hand would break the queue of the tasks. */
-	if (op->tx == 0 && *db != NULL && sm_sqlite_in_transaction(*db)) {
-		sm_sqlite_script(*db, "ROLLBACK", 8, NULL);
-		op->status = sm_fail(&op->err, SM_INVALID, "BEGIN is refused: use db:transaction()");
-	}
-}
-
-/* ---- the queue of a connection (loop thread) ---- */
-
-static void release_lock(struct conn *conn);
-static void op_done(struct sm_sql_request *request);
-
-static void dispatch(struct op *op)
-{
-	op->queued = false;
-	if (op->kind == OP_BEGIN) {
-		op->tx = op->conn->holder = ++last_tx;
-		op->conn->holder_task = op->task;
-	}
-	sm_sql_worker_submit(op->conn->worker, &op->request);
-}
-
-/* Takes undo, sends it as a rollback and forgets it; what comes later runs behind it anyway. */
-static void roll_back(struct conn *conn, struct op *undo)
-{
-	conn->refs++;
-	undo->kind = OP_ROLLBACK;
-	undo->abandoned = true;
-	undo->request.run = op_run;
-	undo->request.done = op_done;
-	if (conn->worker != NULL)
-		sm_sql_worker_submit(conn->worker, &undo->request);
-	else
-		op_free(undo);
-	release_lock(conn);
-	conn_release(conn);
-}
-
-static void release_lock(struct conn *conn)
-{
-	conn->holder = conn->holder_task = 0;
-	while (conn->waiting != NULL && conn->holder == 0) {
-		struct op *op = conn->waiting;
-		conn->waiting = op->next;
-		if (conn->waiting == NULL)
-			conn->waiting_last = NULL;
-		dispatch(op);
-	}
-}
-
-static void unqueue(struct op *op)
-{
-	struct conn *conn = op->conn;
-	struct op **link = &conn->waiting, *before = NULL;
-	while (*link != op) {
-		before = *link;
-		link = &before->next;
-	}
-	*link = op->next;
-	if (conn->waiting_last == op)
-		conn->waiting_last = before;
-}
-
-/* What an answer means for the lock. */
-static void settle(struct op *op)
-{
-	struct conn *conn = op->conn;
-	if (conn->holder == 0 || op->tx != conn->holder)
-		return;
-	if (op->kind == OP_BEGIN && op->status != SM_OK)
-		release_lock(conn);
-}
-
-static void op_done(struct sm_sql_request *request)
-{
-	struct op *op = (struct op *)request;
-	op->finished = true;
-	settle(op);
-	if (!op->abandoned) {
-		sm_wait_done(&op->wait);
-		return;
-	}
-	/* A begin of which no handle was made: nobody else will end this transaction. */
-	if (op->kind == OP_BEGIN && op->status == SM_OK && op->tx != 0 && op->conn->holder == op->tx)
-		roll_back(op->conn, op);
-	else
-		op_free(op);
-}
-
-static struct op *op_of(struct sm_wait *wait)
-{
-	return (struct op *)((char *)wait - offsetof(struct op, wait));
-}
-
-static int give_protected(lua_State *L)
-{
-	struct op *op = lua_touserdata(L, 1);
-	lua_settop(L, 0);
-	return op->status == SM_OK ? op->give(L, op) : sm_push_error(L, &op->err);
-}
-
-/* Pushing may raise for memory, so it runs protected; the op is freed either way. */
-static int op_deliver(lua_State *L, struct op *op)
-{
-	int base = lua_gettop(L);
-	lua_pushcfunction(L, give_protected);
-	lua_pushlightuserdata(L, op);
-	int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-	op->abandoned = true;
-	op_done(&op->request);
-	return status == LUA_OK ? lua_gettop(L) - base : lua_error(L);
-}
-
-static int op_finish(lua_State *L, struct sm_wait *wait)
-{
-	return op_deliver(L, op_of(wait));
-}
-
-static void op_cancel(struct sm_wait *wait)
-{
-	struct op *op = op_of(wait);
-	op->abandoned = true;
-	if (op->queued) {
-		unqueue(op);
-		op_free(op);
-	} else if (op->finished) {
-		op_done(&op->request);
-	} else if (op->conn->worker != NULL && op->kind == OP_RUN) {
-		sm_sql_worker_interrupt(op->conn->worker, &op->request);
-	}
-}
-
-static uint64_t task_id(lua_State *L)
-{
-	struct sm_task *task = sm_task_current(L);
-	return task != NULL ? sm_task_id(task) : 0;
-}
-
-/* Takes op (NULL: no memory). Gives the results of op->give, at once or when the task goes on. */
-static int op_start(lua_State *L, struct op *op)
-{
-	if (op == NULL)
-		return sm_push_fail(L, SM_NOMEM, "no memory");
-	struct conn *conn = op->conn;
-	bool can_wait = sm_can_wait(L);
-	if (conn->worker == NULL) {
-		op_free(op);
-		return sm_push_fail(L, SM_CLOSED, "the database is closed");
-	}
-	op->request.run = op_run;
-	op->request.done = op_done;
-	op->wait.finish = op_finish;
-	op->wait.cancel = op_cancel;
-	op->task = task_id(L);
-	if (op->tx == 0 && conn->holder != 0 && conn->holder_task == op->task && op->kind != OP_BEGIN)
-		op->tx = conn->holder;
-	bool blocked = conn->holder != 0 && op->tx != conn->holder;
-	if (!can_wait && blocked) {
-		op_free(op);
-		return sm_push_fail(L, SM_CONFLICT, "a transaction of another task is open");
-	}
-	if (!can_wait) {
-		if (op->kind == OP_BEGIN) {
-			op->tx = conn->holder = ++last_tx;
-			conn->holder_task = op->task;
-		}
-		sm_sql_worker_call(conn->worker, &op->request);
-		op->finished = true;
-		settle(op);
-		return op_deliver(L, op);
-	}
-	if (blocked) {
-		op->queued = true;
-		if (conn->waiting_last != NULL)
-			conn->waiting_last->next = op;
-		else
-			conn->waiting = op;
-		conn->waiting_last = op;
-	} else {
-		dispatch(op);
-	}
-	return sm_wait_yield(L, &op->wait);
-}
 
 /* ---- arguments ---- */
 
-static struct conn *check_db(lua_State *L)
+static struct sm_sql_conn *check_db(lua_State *L)
 {
 	struct db *db = luaL_checkudata(L, 1, DB_TYPE);
 	if (db->conn == NULL)
@@ -336,8 +52,7 @@ static struct tx *check_tx(lua_State *L)
 	return tx;
 }
 
-/* Sets value from the Lua value at index; returns the number of bytes it borrows. Raises for what SQLite has no type
- * for. */
+/* Sets value from the Lua value at index; returns the bytes it borrows. Raises for what SQLite has no type for. */
 static size_t check_value(lua_State *L, int index, int arg, struct sm_sql_value *value)
 {
 	value->type = SM_SQL_NULL;
@@ -371,7 +86,7 @@ static size_t check_value(lua_State *L, int index, int arg, struct sm_sql_value 
 }
 
 /* Copies count values and their bytes into one block owned by op. */
-static enum sm_status take_values(struct op *op, const struct sm_sql_value *values, size_t count, size_t bytes)
+static enum sm_status take_values(struct sm_sql_op *op, const struct sm_sql_value *values, size_t count, size_t bytes)
 {
 	op->values = malloc(count * sizeof(*values) + bytes + 1);
 	if (op->values == NULL)
@@ -432,8 +147,8 @@ static struct sm_sql_value *positional_values(lua_State *L, int first, size_t co
 }
 
 /* sql at 2, values from 3: one table of named values, or values by position. */
-static int start_run(lua_State *L, struct conn *conn, uint64_t tx, size_t max_rows,
-                     int (*give)(lua_State *, struct op *))
+static int start_run(lua_State *L, struct sm_sql_conn *conn, uint64_t tx, size_t max_rows,
+                     int (*give)(lua_State *, struct sm_sql_op *))
 {
 	size_t len, bytes = 0, count = (size_t)(lua_gettop(L) - 1);
 	const char *sql = luaL_checklstring(L, 2, &len);
@@ -442,30 +157,30 @@ static int start_run(lua_State *L, struct conn *conn, uint64_t tx, size_t max_ro
 	luaL_checkstack(L, 8, NULL);
 	struct sm_sql_value *values =
 	    count == 1 && lua_istable(L, 3) ? named_values(L, 3, &count, &bytes) : positional_values(L, 3, count, &bytes);
-	struct op *op = op_new(conn, OP_RUN, give, sql, len);
+	struct sm_sql_op *op = sm_sql_op_new(conn, SM_SQL_OP_RUN, give, sql, len);
 	if (op != NULL && take_values(op, values, count, bytes) != SM_OK) {
-		op_free(op);
+		sm_sql_op_free(op);
 		op = NULL;
 	}
 	if (op != NULL) {
 		op->max_rows = max_rows;
 		op->tx = tx;
 	}
-	return op_start(L, op);
+	return sm_sql_op_start(L, op);
 }
 
-static int start_script(lua_State *L, struct conn *conn, uint64_t tx);
+static int start_script(lua_State *L, struct sm_sql_conn *conn, uint64_t tx);
 
 /* ---- results ---- */
 
-static int give_true(lua_State *L, struct op *op)
+static int give_true(lua_State *L, struct sm_sql_op *op)
 {
 	(void)op;
 	lua_pushboolean(L, 1);
 	return 1;
 }
 
-static int give_changes(lua_State *L, struct op *op)
+static int give_changes(lua_State *L, struct sm_sql_op *op)
 {
 	lua_pushinteger(L, (lua_Integer)op->result.changes);
 	lua_pushinteger(L, (lua_Integer)op->result.last_id);
@@ -504,7 +219,7 @@ static void push_row(lua_State *L, const struct sm_sql_result *result, int names
 	}
 }
 
-static int give_rows(lua_State *L, struct op *op)
+static int give_rows(lua_State *L, struct sm_sql_op *op)
 {
 	const struct sm_sql_result *result = &op->result;
 	size_t offset = 0;
@@ -518,7 +233,7 @@ static int give_rows(lua_State *L, struct op *op)
 	return 1;
 }
 
-static int give_row(lua_State *L, struct op *op)
+static int give_row(lua_State *L, struct sm_sql_op *op)
 {
 	size_t offset = 0;
 	int names = lua_gettop(L) + 1;
@@ -534,7 +249,7 @@ static int give_row(lua_State *L, struct op *op)
 /* ---- db and tx ---- */
 
 /* db:exec(sql, ...) -> rows changed, last row id | nil, message, code. Values by position, or one table of named ones.
- * Waits. */
+   Waits. */
 static int db_exec(lua_State *L)
 {
 	return start_run(L, check_db(L), 0, 0, give_changes);
@@ -552,14 +267,14 @@ static int db_row(lua_State *L)
 	return start_run(L, check_db(L), 0, 1, give_row);
 }
 
-static int start_script(lua_State *L, struct conn *conn, uint64_t tx)
+static int start_script(lua_State *L, struct sm_sql_conn *conn, uint64_t tx)
 {
 	size_t len;
 	const char *sql = luaL_checklstring(L, 2, &len);
-	struct op *op = op_new(conn, OP_SCRIPT, give_true, sql, len);
+	struct sm_sql_op *op = sm_sql_op_new(conn, SM_SQL_OP_SCRIPT, give_true, sql, len);
 	if (op != NULL)
 		op->tx = tx;
-	return op_start(L, op);
+	return sm_sql_op_start(L, op);
 }
 
 /* db:script(sql) -> true | nil, message, code. Several statements without values; stops at the first failure. Waits. */
@@ -594,52 +309,52 @@ static int tx_script(lua_State *L)
 
 /* ---- transactions: begin, commit and roll back are private to the function below ---- */
 
-static int give_tx(lua_State *L, struct op *op)
+static int give_tx(lua_State *L, struct sm_sql_op *op)
 {
 	struct tx *tx = lua_newuserdatauv(L, sizeof(*tx), 0);
 	memset(tx, 0, sizeof(*tx));
 	luaL_setmetatable(L, TX_TYPE);
-	struct op *undo = op_new(op->conn, OP_ROLLBACK, NULL, "ROLLBACK", 8);
+	struct sm_sql_op *undo = sm_sql_op_new(op->conn, SM_SQL_OP_ROLLBACK, NULL, "ROLLBACK", 8);
 	if (undo == NULL)
 		return sm_push_fail(L, SM_NOMEM, "no memory");
 	undo->tx = op->tx;
 	*tx = (struct tx){.conn = op->conn, .id = op->tx, .undo = undo};
 	tx->conn->refs++;
-	op->kind = OP_RUN; /* the handle answers for the transaction from here on */
+	op->kind = SM_SQL_OP_RUN; /* the handle answers for the transaction from here on */
 	return 1;
 }
 
 static int l_begin(lua_State *L)
 {
-	struct conn *conn = check_db(L);
-	if (conn->holder != 0 && conn->holder_task == task_id(L))
+	struct sm_sql_conn *conn = check_db(L);
+	if (conn->holder != 0 && conn->holder_task == sm_sql_task_id(L))
 		return luaL_error(L, "a transaction of this task is open already; transactions do not nest");
-	return op_start(L, op_new(conn, OP_BEGIN, give_tx, "BEGIN IMMEDIATE", 15));
+	return sm_sql_op_start(L, sm_sql_op_new(conn, SM_SQL_OP_BEGIN, give_tx, "BEGIN IMMEDIATE", 15));
 }
 
 /* Also __gc and __close of a transaction: rolls back what was not committed. Does not wait. */
 static int l_rollback(lua_State *L)
 {
 	struct tx *tx = luaL_checkudata(L, 1, TX_TYPE);
-	struct conn *conn = tx->conn;
+	struct sm_sql_conn *conn = tx->conn;
 	tx->conn = NULL;
 	if (conn == NULL)
 		return 0;
 	if (conn->holder == tx->id)
-		roll_back(conn, tx->undo);
+		sm_sql_roll_back(conn, tx->undo);
 	else
-		op_free(tx->undo);
-	conn_release(conn);
+		sm_sql_op_free(tx->undo);
+	sm_sql_conn_release(conn);
 	return 0;
 }
 
 static int l_commit(lua_State *L)
 {
 	struct tx *tx = check_tx(L);
-	struct op *op = op_new(tx->conn, OP_COMMIT, give_true, "COMMIT", 6);
+	struct sm_sql_op *op = sm_sql_op_new(tx->conn, SM_SQL_OP_COMMIT, give_true, "COMMIT", 6);
 	if (op != NULL)
 		op->tx = tx->id;
-	return op_start(L, op);
+	return sm_sql_op_start(L, op);
 }
 
 /*
@@ -672,62 +387,29 @@ static int tx_nested(lua_State *L)
 
 /* ---- opening and closing ---- */
 
-/* What waits behind a transaction is told so; the thread ends what it has, rolls back and closes. Harmless twice. */
-static void conn_close(struct conn *conn)
-{
-	struct sm_sql_worker *worker = conn->worker;
-	conn->worker = NULL;
-	while (conn->waiting != NULL) {
-		struct op *op = conn->waiting;
-		conn->waiting = op->next;
-		op->queued = false;
-		op->finished = true;
-		op->status = sm_fail(&op->err, SM_CLOSED, "the database was closed");
-		sm_wait_done(&op->wait);
-	}
-	conn->waiting_last = NULL;
-	conn->holder = conn->holder_task = 0;
-	if (worker != NULL)
-		sm_sql_worker_free(worker);
-}
-
 /* db:close(), also __gc and __close. Statements under way finish first; harmless twice. */
 static int db_close(lua_State *L)
 {
 	struct db *db = luaL_checkudata(L, 1, DB_TYPE);
-	struct conn *conn = db->conn;
+	struct sm_sql_conn *conn = db->conn;
 	db->conn = NULL;
 	if (conn != NULL) {
-		conn_close(conn);
-		conn_release(conn);
+		sm_sql_conn_close(conn);
+		sm_sql_conn_release(conn);
 	}
 	lua_pushboolean(L, 1);
 	return 1;
 }
 
-static int give_db(lua_State *L, struct op *op)
+static int give_db(lua_State *L, struct sm_sql_op *op)
 {
 	struct db *db = lua_newuserdatauv(L, sizeof(*db), 0);
 	db->conn = NULL;
 	luaL_setmetatable(L, DB_TYPE);
 	db->conn = op->conn;
 	op->conn->refs++;
-	op->kind = OP_RUN; /* the handle closes the connection from here on */
+	op->kind = SM_SQL_OP_RUN; /* the handle closes the connection from here on */
 	return 1;
-}
-
-static struct conn *conn_new(struct sm_loop *loop)
-{
-	struct conn *conn = calloc(1, sizeof(*conn));
-	if (conn == NULL)
-		return NULL;
-	conn->worker = sm_sql_worker_new(loop);
-	if (conn->worker == NULL) {
-		free(conn);
-		return NULL;
-	}
-	conn->refs = 1;
-	return conn;
 }
 
 static bool flag(lua_State *L, int table, const char *name)
@@ -755,16 +437,16 @@ static int l_open(lua_State *L)
 		luaL_argcheck(L, busy >= 0 && busy <= INT32_MAX, 2, "busy_ms is 0 or more");
 		options.busy_ms = (int)busy;
 	}
-	struct conn *conn = conn_new(sm_loop_of(L));
+	struct sm_sql_conn *conn = sm_sql_conn_new(sm_loop_of(L));
 	if (conn == NULL)
 		return sm_push_fail(L, SM_NOMEM, "no thread for the database");
-	struct op *op = op_new(conn, OP_OPEN, give_db, path, len);
+	struct sm_sql_op *op = sm_sql_op_new(conn, SM_SQL_OP_OPEN, give_db, path, len);
 	if (op == NULL)
-		conn_close(conn);
+		sm_sql_conn_close(conn);
 	else
 		op->options = options;
-	conn_release(conn); /* the op holds it now */
-	return op_start(L, op);
+	sm_sql_conn_release(conn); /* the op holds it now */
+	return sm_sql_op_start(L, op);
 }
 
 /* blob(bytes) -> a value that is stored as BLOB instead of TEXT. */
