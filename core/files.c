@@ -420,7 +420,7 @@ static bool is_dir(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-enum sm_status sm_files_mkdir(const char *path, struct sm_error *err)
+enum sm_status sm_files_mkdir(const char *path, enum sm_folder_sharing sharing, struct sm_error *err)
 {
 	if (*path == '\0')
 		return sm_fail(err, SM_INVALID, "a folder needs a name");
@@ -432,8 +432,9 @@ enum sm_status sm_files_mkdir(const char *path, struct sm_error *err)
 		char here = *at;
 		if (here != '/' && here != '\0')
 			continue;
+		bool is_last = here == '\0' || at[1 + strspn(at + 1, "/")] == '\0';
 		*at = '\0';
-		if (mkdir(part, 0777) != 0) {
+		if (mkdir(part, is_last && sharing == SM_FOLDER_PRIVATE ? 0700 : 0777) != 0) {
 			int saved = errno;
 			/* Some systems answer EROFS or EACCES for a parent that is there: look before complaining. */
 			if (!is_dir(part))

@@ -53,8 +53,11 @@ enum sm_status sm_files_list(const char *dir, struct sm_file_list *list, struct 
 /* Every regular file below dir, links to files included, links to folders not followed. Caller frees the list. */
 enum sm_status sm_files_walk(const char *dir, struct sm_file_list *list, struct sm_error *err);
 void sm_file_list_free(struct sm_file_list *list);
+/* SM_FOLDER_PRIVATE: only the owner may look into the folder, if it is made now; its parents are as they would be. */
+enum sm_folder_sharing { SM_FOLDER_SHARED, SM_FOLDER_PRIVATE };
+
 /* Makes the folder and its parents; one that is there already is fine. */
-enum sm_status sm_files_mkdir(const char *path, struct sm_error *err);
+enum sm_status sm_files_mkdir(const char *path, enum sm_folder_sharing sharing, struct sm_error *err);
 /* Removes a file, a link or an empty folder. */
 enum sm_status sm_files_remove(const char *path, struct sm_error *err);
 /* Removes a folder with everything below it, links themselves and not their targets. Missing is fine. */

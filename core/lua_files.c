@@ -327,13 +327,23 @@ static int l_walk(lua_State *L)
 
 static enum sm_status call_mkdir(struct file_job *fj)
 {
-	return sm_files_mkdir(fj->path, &fj->err);
+	bool is_private = strcmp(fj->mode, "private") == 0;
+	return sm_files_mkdir(fj->path, is_private ? SM_FOLDER_PRIVATE : SM_FOLDER_SHARED, &fj->err);
 }
 
-/* mkdir(path) -> true | nil, message, code. Parents too; a folder that is there is fine. Waits. */
+/*
+ * mkdir(path, "shared"|"private" = "shared") -> true | nil, message, code. Parents too; a folder that is there is fine.
+ * A private folder that is made now is for its owner only. Waits.
+ */
 static int l_mkdir(lua_State *L)
 {
-	return job_go(L, job_new(call_mkdir, give_true, check_path(L, 1), NULL));
+	static const char *const kinds[] = {"shared", "private", NULL};
+	const char *path = check_path(L, 1);
+	const char *mode = kinds[luaL_checkoption(L, 2, "shared", kinds)];
+	struct file_job *fj = job_new(call_mkdir, give_true, path, NULL);
+	if (fj != NULL)
+		fj->mode = mode;
+	return job_go(L, fj);
 }
 
 static enum sm_status call_remove(struct file_job *fj)

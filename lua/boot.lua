@@ -49,7 +49,9 @@ end
 -- One process at a time works on a data folder.
 local function open_folder(settings)
   local files = require "sm.files"
-  local ok, message, code = files.mkdir(settings.data .. "/lake")
+  -- a new data folder is its owner's alone: query results and the catalog are in it, not only the lake
+  local ok, message, code = files.mkdir(settings.data, "private")
+  if ok then ok, message, code = files.mkdir(settings.data .. "/lake") end
   if not ok then return nil, errors.from(message, code, "data folder " .. settings.data) end
   local held
   held, message, code = files.lock(settings.data .. "/lock")
@@ -74,6 +76,7 @@ end
 
 local function open_lake(self)
   local lake, err = require("adapters.local.lake").open { data = self.data, source = self.source, keep_versions = self.settings.keep_versions,
+    is_abandoned = require("domain.lakehouse.tables").is_staged,
     engine = { library = self.settings.duckdb, threads = self.settings.engine_threads, memory_bytes = self.settings.engine_memory } }
   if not lake then return nil, err end
   self.lake = lake

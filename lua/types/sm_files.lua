@@ -87,12 +87,13 @@ function files.stamp(path) end
 ---@return string? code
 function files.exists(path) end
 
----Makes the folder and its parents; one that is there is fine.
+---Makes the folder and its parents; one that is there is fine. A private one that is made now is for its owner only.
 ---@param path string
+---@param sharing? "shared"|"private"
 ---@return true? ok
 ---@return string? message
 ---@return string? code
-function files.mkdir(path) end
+function files.mkdir(path, sharing) end
 
 ---Removes a file, a link or an empty folder.
 ---@param path string

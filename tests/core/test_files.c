@@ -86,10 +86,10 @@ TEST(names_the_file_and_the_reason)
 TEST(leaves_no_temporary_file_behind)
 {
 	struct sm_file_list list;
-	CHECK(sm_files_mkdir(in("atomic"), NULL) == SM_OK);
+	CHECK(sm_files_mkdir(in("atomic"), SM_FOLDER_SHARED, NULL) == SM_OK);
 	CHECK(sm_files_write(in("atomic/x"), "1", 1, SM_FILE_ATOMIC, NULL) == SM_OK);
 	CHECK(sm_files_write(in("atomic/x"), "22", 2, SM_FILE_ATOMIC, NULL) == SM_OK);
-	CHECK(sm_files_mkdir(in("atomic/dir"), NULL) == SM_OK);
+	CHECK(sm_files_mkdir(in("atomic/dir"), SM_FOLDER_SHARED, NULL) == SM_OK);
 	CHECK(sm_files_write(in("atomic/dir"), "3", 1, SM_FILE_ATOMIC, NULL) != SM_OK); /* a folder is in the way */
 	CHECK(sm_files_list(in("atomic"), &list, NULL) == SM_OK);
 	CHECK(list.count == 2);
@@ -102,8 +102,8 @@ TEST(leaves_no_temporary_file_behind)
 TEST(walks_files_below_and_not_links_to_folders)
 {
 	struct sm_file_list list;
-	CHECK(sm_files_mkdir(in("w/b/c"), NULL) == SM_OK);
-	CHECK(sm_files_mkdir(in("w/b/c"), NULL) == SM_OK); /* there already */
+	CHECK(sm_files_mkdir(in("w/b/c"), SM_FOLDER_SHARED, NULL) == SM_OK);
+	CHECK(sm_files_mkdir(in("w/b/c"), SM_FOLDER_SHARED, NULL) == SM_OK); /* there already */
 	CHECK(put("w/b/c/2", "x") && put("w/b/1", "") && put("w/z", "zz"));
 	CHECK(symlink("..", in("w/b/loop")) == 0);
 	CHECK(symlink("../z", in("w/b/file")) == 0);
@@ -120,15 +120,21 @@ TEST(makes_folders_only_where_no_file_is)
 {
 	struct sm_error err;
 	CHECK(put("file", "x"));
-	CHECK(sm_files_mkdir(in("file/below"), &err) != SM_OK);
+	CHECK(sm_files_mkdir(in("file/below"), SM_FOLDER_SHARED, &err) != SM_OK);
 	CHECK(strstr(err.message, "file") != NULL);
-	CHECK(sm_files_mkdir(in("trailing/slash/"), &err) == SM_OK);
+	CHECK(sm_files_mkdir(in("trailing/slash/"), SM_FOLDER_SHARED, &err) == SM_OK);
+	struct stat st;
+	CHECK(sm_files_mkdir(in("open/slash/"), SM_FOLDER_PRIVATE, &err) == SM_OK);
+	CHECK(stat(in("open/slash"), &st) == 0 && (st.st_mode & 0777) == 0700);
+	CHECK(sm_files_mkdir(in("open/closed"), SM_FOLDER_PRIVATE, &err) == SM_OK);
+	CHECK(stat(in("open/closed"), &st) == 0 && (st.st_mode & 0777) == 0700);
+	CHECK(stat(in("open"), &st) == 0 && (st.st_mode & 0077) != 0);
 }
 
 TEST(removes_trees_but_not_what_links_point_to)
 {
-	CHECK(sm_files_mkdir(in("keep"), NULL) == SM_OK && put("keep/me", "x"));
-	CHECK(sm_files_mkdir(in("tree/deep"), NULL) == SM_OK && put("tree/deep/f", "x"));
+	CHECK(sm_files_mkdir(in("keep"), SM_FOLDER_SHARED, NULL) == SM_OK && put("keep/me", "x"));
+	CHECK(sm_files_mkdir(in("tree/deep"), SM_FOLDER_SHARED, NULL) == SM_OK && put("tree/deep/f", "x"));
 	CHECK(symlink("../keep", in("tree/link")) == 0);
 	CHECK(sm_files_remove(in("tree"), NULL) == SM_CONFLICT); /* not empty */
 	CHECK(sm_files_remove_tree(in("tree"), NULL) == SM_OK);

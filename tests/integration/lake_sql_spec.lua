@@ -26,6 +26,20 @@ describe("statements on the lake", function()
     assert.are.equal("1", f.value "SELECT 1")
   end)
 
+  it("a table that a killed server was building stayed in the catalog for good", function()
+    f.run "CREATE TABLE kept AS SELECT 1 AS a"
+    f.run "CREATE TABLE kept__build_0123456789ab AS SELECT 2 AS a"
+    f.run "CREATE TABLE kept__build_0123 AS SELECT 2 AS a"
+    local left = f.lake.store:load("d", "kept__build_0123456789ab").location:gsub("^file://", "")
+    require("adapters.local.lake").close(f.lake)
+    f.lake = assert(require("adapters.local.lake").open { data = f.data, is_abandoned = require("domain.lakehouse.tables").is_staged })
+    assert.is_nil(f.lake.catalog:iceberg("d", "kept__build_0123456789ab"))
+    assert.is_false(files.exists(left))
+    assert.is_table(f.lake.catalog:iceberg("d", "kept"))
+    assert.is_table(f.lake.catalog:iceberg("d", "kept__build_0123"))
+    require("adapters.local.lake").close(f.lake)
+  end)
+
   describe("DDL", function()
     it("creates, shows and drops", function()
       f.run [[CREATE TABLE t (id bigint, name string, amount decimal(12,2), tags array<string>, at timestamp)

@@ -19,13 +19,20 @@ local M = {}
 ---@field store table        tables on disk
 ---@field now fun(): number
 
----@param options {data: string, source: string?, now: fun(): number?, engine: table?}  engine: library?, threads?, memory_bytes?
+-- Tables that a process which is gone was still building: the folder's lock says that nobody else is.
+local function drop_abandoned(lake, is_abandoned)
+  for _, item in ipairs(lake.catalog:all() or {}) do
+    if is_abandoned(item.name) and lake.catalog:iceberg(item.database, item.name) then lake.store:drop(item.database, item.name) end
+  end
+end
+
+---@param options {data: string, source: string?, now: fun(): number?, engine: table?, is_abandoned: (fun(name: string): boolean)?}  engine: library?, threads?, memory_bytes?
 -- options.keep_versions: snapshots that VACUUM leaves when the table itself does not say
 ---@return Lake|nil lake, Error? err
 function M.open(options)
   local now, settings = options.now or time.now, options.engine or {}
   for _, folder in ipairs { "lake", "results", "tmp" } do
-    local ok, message, code = files.mkdir(options.data .. "/" .. folder)
+    local ok, message, code = files.mkdir(options.data .. "/" .. folder, folder == "lake" and "shared" or "private")
     if not ok then return nil, errors.from(message, code, "data folder") end
   end
   local data = files.realpath(options.data)
@@ -44,6 +51,7 @@ function M.open(options)
   }
   catalog:abandon_unfinished()
   lake.store:remove_dropped()
+  if options.is_abandoned then drop_abandoned(lake, options.is_abandoned) end
   return lake
 end
 

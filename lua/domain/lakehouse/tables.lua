@@ -28,6 +28,14 @@ function M.staged_name(name, uuid)
   return name:sub(1, MAX_STAGED_STEM) .. "__build_" .. uuid:gsub("%W", ""):lower():sub(1, STAGED_TOKEN_LENGTH)
 end
 
+--- Is this the name of a table that was being built? After a crash nobody will finish or miss it.
+---@param name string
+---@return boolean
+function M.is_staged(name)
+  local token = name:match("__build_(%x+)$")
+  return token ~= nil and #token == STAGED_TOKEN_LENGTH
+end
+
 local function bad(...) return nil, errors.new("BadParam", string.format(...)) end
 
 --- Checks the properties of a request against the list above and fills in the rest.
