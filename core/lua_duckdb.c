@@ -15,6 +15,7 @@
 #include "lua_duckdb_value.h"
 #include "lua_job.h"
 #include "lua_result.h"
+#include "lua_type.h"
 #include "memory_cap.h"
 
 #include <lauxlib.h>
@@ -487,11 +488,7 @@ static const luaL_Reg database_meta[] = {
 
 int luaopen_sm_duckdb(lua_State *L)
 {
-	luaL_newmetatable(L, DATABASE);
-	luaL_setfuncs(L, database_meta, 0);
-	luaL_newlib(L, database_methods);
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 1);
+	sm_make_type(L, DATABASE, database_methods, database_meta);
 	sm_open_duck_connection(L);
 	luaL_newlib(L, module_functions);
 	return 1;

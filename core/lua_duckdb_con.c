@@ -11,6 +11,7 @@
 #include "lua_duckdb_value.h"
 #include "lua_job.h"
 #include "lua_result.h"
+#include "lua_type.h"
 
 #include <lauxlib.h>
 #include <stddef.h>
@@ -748,18 +749,8 @@ static const luaL_Reg cursor_meta[] = {
     {NULL, NULL},
 };
 
-static void make_metatable(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
-{
-	luaL_newmetatable(L, name);
-	luaL_setfuncs(L, meta, 0);
-	lua_newtable(L);
-	luaL_setfuncs(L, methods, 0);
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 1);
-}
-
 void sm_open_duck_connection(lua_State *L)
 {
-	make_metatable(L, CONNECTION, connection_meta, connection_methods);
-	make_metatable(L, CURSOR, cursor_meta, cursor_methods);
+	sm_make_type(L, CONNECTION, connection_methods, connection_meta);
+	sm_make_type(L, CURSOR, cursor_methods, cursor_meta);
 }

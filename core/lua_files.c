@@ -8,6 +8,7 @@
 #include "files.h"
 #include "lua_job.h"
 #include "lua_result.h"
+#include "lua_type.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -677,20 +678,10 @@ static const luaL_Reg file_meta[] = {{"__gc", f_close}, {"__close", f_close}, {N
 static const luaL_Reg lock_methods[] = {{"close", k_close}, {NULL, NULL}};
 static const luaL_Reg lock_meta[] = {{"__gc", k_close}, {"__close", k_close}, {NULL, NULL}};
 
-static void make_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta)
-{
-	luaL_newmetatable(L, type);
-	luaL_setfuncs(L, meta, 0);
-	lua_newtable(L);
-	luaL_setfuncs(L, methods, 0);
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 1);
-}
-
 int luaopen_sm_files(lua_State *L)
 {
-	make_type(L, FILE_TYPE, file_methods, file_meta);
-	make_type(L, LOCK_TYPE, lock_methods, lock_meta);
+	sm_make_type(L, FILE_TYPE, file_methods, file_meta);
+	sm_make_type(L, LOCK_TYPE, lock_methods, lock_meta);
 	luaL_newlib(L, functions);
 	return 1;
 }

@@ -7,6 +7,7 @@
 #include "http.h"
 #include "lua_libs.h"
 #include "lua_result.h"
+#include "lua_type.h"
 #include "task.h"
 
 #include <lauxlib.h>
@@ -545,12 +546,8 @@ int luaopen_sm_http_core(lua_State *L)
 		lua_pushcfunction(L, l_client_gc);
 		lua_setfield(L, -2, "__gc");
 	}
-	if (luaL_newmetatable(L, EXCHANGE_TYPE)) {
-		luaL_setfuncs(L, meta, 0);
-		luaL_newlib(L, methods);
-		lua_setfield(L, -2, "__index");
-	}
-	lua_pop(L, 2);
+	lua_pop(L, 1);
+	sm_make_type(L, EXCHANGE_TYPE, methods, meta);
 	luaL_newlib(L, module);
 	return 1;
 }

@@ -12,6 +12,7 @@
  */
 #include "lua_result.h"
 #include "lua_sqlite_op.h"
+#include "lua_type.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -468,24 +469,14 @@ static const luaL_Reg tx_methods[] = {{"exec", tx_exec},     {"rows", tx_rows}, 
                                       {"script", tx_script}, {"transaction", tx_nested}, {NULL, NULL}};
 static const luaL_Reg tx_meta[] = {{"__gc", l_rollback}, {"__close", l_rollback}, {NULL, NULL}};
 
-/* Leaves the method table on the stack. */
-static void make_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta)
-{
-	luaL_newmetatable(L, type);
-	luaL_setfuncs(L, meta, 0);
-	lua_newtable(L);
-	luaL_setfuncs(L, methods, 0);
-	lua_pushvalue(L, -1);
-	lua_setfield(L, -3, "__index");
-	lua_remove(L, -2);
-}
-
 int luaopen_sm_sqlite(lua_State *L)
 {
 	static const luaL_Reg none[] = {{NULL, NULL}};
-	make_type(L, BLOB_TYPE, none, none);
-	make_type(L, TX_TYPE, tx_methods, tx_meta);
-	make_type(L, DB_TYPE, db_methods, db_meta);
+	sm_make_type(L, BLOB_TYPE, none, NULL);
+	sm_make_type(L, TX_TYPE, tx_methods, tx_meta);
+	sm_make_type(L, DB_TYPE, db_methods, db_meta);
+	luaL_getmetatable(L, DB_TYPE);
+	lua_getfield(L, -1, "__index");
 	if (luaL_loadbufferx(L, transaction_source, sizeof(transaction_source) - 1, "=sm.sqlite", "t") != LUA_OK)
 		return lua_error(L);
 	lua_pushcfunction(L, l_begin);

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "lua_libs.h"
 #include "lua_result.h"
+#include "lua_type.h"
 #include "task_inner.h"
 
 #include <lauxlib.h>
@@ -347,15 +348,6 @@ int luaopen_sm_log(lua_State *L)
 	return 1;
 }
 
-static void make_type(lua_State *L, const char *name, const luaL_Reg *methods)
-{
-	luaL_newmetatable(L, name);
-	lua_newtable(L);
-	luaL_setfuncs(L, methods, 0);
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 1);
-}
-
 int luaopen_sm_task_core(lua_State *L)
 {
 	static const luaL_Reg functions[] = {{"sleep", l_sleep},
@@ -372,8 +364,8 @@ int luaopen_sm_task_core(lua_State *L)
 	static const luaL_Reg task_methods[] = {{"cancel", l_task_cancel}, {"status", l_task_status}, {NULL, NULL}};
 	static const luaL_Reg park_methods[] = {
 	    {"wait", l_park_wait}, {"wake", l_park_wake}, {"woken", l_park_woken}, {NULL, NULL}};
-	make_type(L, TASK_TYPE, task_methods);
-	make_type(L, PARK_TYPE, park_methods);
+	sm_make_type(L, TASK_TYPE, task_methods, NULL);
+	sm_make_type(L, PARK_TYPE, park_methods, NULL);
 	luaL_newlib(L, functions);
 	return 1;
 }
