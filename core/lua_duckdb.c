@@ -7,7 +7,7 @@
  *
  * A query runs on the thread of its connection; the task that asked waits, the
  * loop goes on. Cancelling the task interrupts the engine. Outside a task the
- * calls block. Queries, cursors and their ownership are in lua_duckdb_con.c.
+ * calls block. Queries and cursors are in lua_duckdb_con.c and lua_duckdb_cursor.c.
  */
 #include "lua_duckdb.h"
 
