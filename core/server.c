@@ -400,8 +400,12 @@ static size_t keep_escaped(void *cls, struct MHD_Connection *mhd, char *text)
 static struct MHD_Daemon *start_daemon(struct sm_server *server, int fd)
 {
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
-	/* Room for a header beyond the limit (which we answer ourselves), its index, and the answer's header. */
-	size_t pool = server->config.max_header_bytes > 16 * 1024 ? 2 * server->config.max_header_bytes : 32 * 1024;
+	/*
+	 * Room for a header beyond the limit (which we answer ourselves), its index, and the answer's header. Not more:
+	 * libmicrohttpd clears all of it after every request. (Far more headers than SERVER_MAX_HEADERS do not fit: those
+	 * get its own 431.)
+	 */
+	size_t pool = server->config.max_header_bytes > 8 * 1024 ? 2 * server->config.max_header_bytes : 16 * 1024;
 
 #if MHD_VERSION >= 0x00097706
 	flags |= MHD_USE_NO_THREAD_SAFETY;

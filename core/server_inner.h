@@ -10,7 +10,7 @@
 
 #define SERVER_MAX_HEADERS 128
 #define SERVER_ANSWER_HEADER_MAX                                                                                       \
-	(8u * 1024u) /* bytes; fits the connection's memory beside the largest request header */
+	(4u * 1024u) /* bytes; fits the connection's memory beside the largest request header */
 #define SERVER_INLINE_TARGET 512
 #define SERVER_QUEUE_HIGH (256u * 1024u) /* bytes of an answer or a streamed body waiting in memory */
 #define SERVER_QUEUE_LOW (64u * 1024u)

@@ -9,7 +9,7 @@ local log = require "lib.log"
 
 local M = {}
 
-local HEADER_BYTES <const> = 16 << 10
+local HEADER_BYTES <const> = 8 << 10
 local HEADER_SECONDS <const> = 10
 local IDLE_SECONDS <const> = 60
 local TOKEN_BYTES <const> = 24
