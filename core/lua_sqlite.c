@@ -308,6 +308,55 @@ static int tx_script(lua_State *L)
 	return start_script(L, tx->conn, tx->id);
 }
 
+/* ---- reading bit by bit: these two are private to the function below ---- */
+
+static int give_reading(lua_State *L, struct sm_sql_op *op)
+{
+	lua_pushinteger(L, (lua_Integer)op->reading);
+	return 1;
+}
+
+static int give_next(lua_State *L, struct sm_sql_op *op)
+{
+	if (op->result.rows > 0)
+		return give_rows(L, op);
+	lua_pushnil(L);
+	return 1;
+}
+
+static int l_read(lua_State *L)
+{
+	size_t len;
+	struct sm_sql_conn *conn = check_db(L);
+	const char *sql = luaL_checklstring(L, 2, &len);
+	return sm_sql_op_start(L, sm_sql_op_new(conn, SM_SQL_OP_READ, give_reading, sql, len));
+}
+
+static int l_read_next(lua_State *L)
+{
+	struct sm_sql_conn *conn = check_db(L);
+	lua_Integer reading = luaL_checkinteger(L, 2), max_rows = luaL_checkinteger(L, 3);
+	luaL_argcheck(L, max_rows > 0, 3, "one row or more");
+	struct sm_sql_op *op = sm_sql_op_new(conn, SM_SQL_OP_NEXT, give_next, "", 0);
+	if (op != NULL) {
+		op->reading = (uint64_t)reading;
+		op->max_rows = (size_t)max_rows;
+	}
+	return sm_sql_op_start(L, op);
+}
+
+/*
+ * db:reader(sql) -> next | nil, message, code; next(max_rows) -> rows | nil at the end | nil, message, code. Both wait.
+ * The rows of one SELECT without values, of one moment, a few at a time in flat memory. A connection has one reader:
+ * another one ends it ("cancelled"), as does closing. Until its end the file keeps what the reader still wants to see.
+ */
+static const char reader_source[] = "local read, read_next = ...\n"
+                                    "return function(db, sql)\n"
+                                    "  local reading, message, code = read(db, sql)\n"
+                                    "  if not reading then return nil, message, code end\n"
+                                    "  return function(max_rows) return read_next(db, reading, max_rows) end\n"
+                                    "end\n";
+
 /* ---- transactions: begin, commit and roll back are private to the function below ---- */
 
 static int give_tx(lua_State *L, struct sm_sql_op *op)
@@ -477,6 +526,12 @@ int luaopen_sm_sqlite(lua_State *L)
 	sm_make_type(L, DB_TYPE, db_methods, db_meta);
 	luaL_getmetatable(L, DB_TYPE);
 	lua_getfield(L, -1, "__index");
+	if (luaL_loadbufferx(L, reader_source, sizeof(reader_source) - 1, "=sm.sqlite", "t") != LUA_OK)
+		return lua_error(L);
+	lua_pushcfunction(L, l_read);
+	lua_pushcfunction(L, l_read_next);
+	lua_call(L, 2, 1);
+	lua_setfield(L, -2, "reader");
 	if (luaL_loadbufferx(L, transaction_source, sizeof(transaction_source) - 1, "=sm.sqlite", "t") != LUA_OK)
 		return lua_error(L);
 	lua_pushcfunction(L, l_begin);

@@ -77,6 +77,10 @@ static void op_run(struct sm_sql_request *request, struct sm_sqlite **db)
 		op->status = sm_fail(&op->err, SM_CANCELLED, "the transaction was rolled back by an earlier failure");
 	else if (op->kind == SM_SQL_OP_SCRIPT)
 		op->status = sm_sqlite_script(*db, op->sql, op->len, &op->err);
+	else if (op->kind == SM_SQL_OP_READ)
+		op->status = sm_sqlite_read(*db, op->sql, op->len, &op->reading, &op->err);
+	else if (op->kind == SM_SQL_OP_NEXT)
+		op->status = sm_sqlite_read_next(*db, op->reading, op->max_rows, &op->result, &op->err);
 	else if (op->kind == SM_SQL_OP_ROLLBACK)
 		op->status = sm_sqlite_script(*db, "ROLLBACK", 8, &op->err);
 	else
@@ -207,7 +211,7 @@ static void op_cancel(struct sm_wait *wait)
 		sm_sql_op_free(op);
 	} else if (op->finished) {
 		op_done(&op->request);
-	} else if (op->conn->worker != NULL && op->kind == SM_SQL_OP_RUN) {
+	} else if (op->conn->worker != NULL && (op->kind == SM_SQL_OP_RUN || op->kind == SM_SQL_OP_NEXT)) {
 		sm_sql_worker_interrupt(op->conn->worker, &op->request);
 	}
 }

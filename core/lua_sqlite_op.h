@@ -27,6 +27,8 @@ enum sm_sql_op_kind {
 	SM_SQL_OP_OPEN,
 	SM_SQL_OP_RUN,
 	SM_SQL_OP_SCRIPT,
+	SM_SQL_OP_READ,
+	SM_SQL_OP_NEXT,
 	SM_SQL_OP_BEGIN,
 	SM_SQL_OP_COMMIT,
 	SM_SQL_OP_ROLLBACK
@@ -45,6 +47,7 @@ struct sm_sql_op {
 	size_t len;
 	struct sm_sql_value *values; /* one block with the bytes behind */
 	size_t count, max_rows;
+	uint64_t reading; /* number of SM_SQL_OP_READ and _NEXT */
 	struct sm_sqlite_options options;
 	struct sm_sql_result result;
 	enum sm_status status;

@@ -19,7 +19,9 @@ struct cached {
 struct sm_sqlite {
 	sqlite3 *handle;
 	struct cached cache[CACHE_SIZE];
-	uint64_t clock; /* counts uses, for the oldest entry of the cache */
+	uint64_t clock;        /* counts uses, for the oldest entry of the cache */
+	sqlite3_stmt *reading; /* of sm_sqlite_read; NULL: none, or it has ended */
+	uint64_t readings;
 };
 
 /* ---- errors ---- */
@@ -142,6 +144,7 @@ void sm_sqlite_close(struct sm_sqlite *db)
 		sqlite3_finalize(db->cache[i].stmt);
 		free(db->cache[i].sql);
 	}
+	sqlite3_finalize(db->reading);
 	sqlite3_close(db->handle);
 	free(db);
 }
@@ -441,6 +444,55 @@ enum sm_status sm_sqlite_run(struct sm_sqlite *db, const char *sql, size_t len, 
 		fail_sql(err, status, inner.message, sql, len);
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
+	return status;
+}
+
+static void end_reading(struct sm_sqlite *db)
+{
+	sqlite3_finalize(db->reading);
+	db->reading = NULL;
+}
+
+enum sm_status sm_sqlite_read(struct sm_sqlite *db, const char *sql, size_t len, uint64_t *number, struct sm_error *err)
+{
+	end_reading(db);
+	*number = ++db->readings;
+	enum sm_status status = prepare_only(db, sql, len, &db->reading, err);
+	if (status != SM_OK)
+		return status;
+	if (sqlite3_stmt_readonly(db->reading) && sqlite3_bind_parameter_count(db->reading) == 0)
+		return SM_OK;
+	end_reading(db);
+	return fail_sql(err, SM_INVALID, "only a SELECT without parameters can be read bit by bit", sql, len);
+}
+
+/* At most max_rows further rows. */
+static enum sm_status step_some(sqlite3_stmt *stmt, size_t max_rows, struct sm_sql_result *result, int *code)
+{
+	enum sm_status status = add_names(result, stmt);
+	while (status == SM_OK && result->rows < max_rows && (*code = sqlite3_step(stmt)) == SQLITE_ROW) {
+		for (int i = 0; i < result->columns && status == SM_OK; i++)
+			status = add_cell(&result->cells, stmt, i);
+		result->rows++;
+	}
+	return status;
+}
+
+enum sm_status sm_sqlite_read_next(struct sm_sqlite *db, uint64_t number, size_t max_rows, struct sm_sql_result *result,
+                                   struct sm_error *err)
+{
+	int code = SQLITE_ROW;
+	if (number != db->readings)
+		return sm_fail(err, SM_CANCELLED, "another reading was begun on this connection");
+	if (db->reading == NULL)
+		return SM_OK;
+	enum sm_status status = step_some(db->reading, max_rows, result, &code);
+	if (status != SM_OK)
+		sm_fail(err, status, status == SM_LIMIT ? "the rows are larger than 256 MiB" : "no memory for the rows");
+	else if (code != SQLITE_ROW && code != SQLITE_DONE)
+		status = sm_fail(err, status_of(sqlite3_extended_errcode(db->handle)), "%s", sqlite3_errmsg(db->handle));
+	if (status != SM_OK || code == SQLITE_DONE)
+		end_reading(db);
 	return status;
 }
 

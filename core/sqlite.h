@@ -59,6 +59,15 @@ enum sm_status sm_sqlite_run(struct sm_sqlite *db, const char *sql, size_t len, 
                              size_t count, size_t max_rows, struct sm_sql_result *result, struct sm_error *err);
 /* Runs statements one after the other, without parameters and results; stops at the first failure. */
 enum sm_status sm_sqlite_script(struct sm_sqlite *db, const char *sql, size_t len, struct sm_error *err);
+/*
+ * Begins to read the rows of one SELECT without parameters, as they are now, however many there are. A connection reads
+ * one at a time: another one ends it. *number tells them apart.
+ */
+enum sm_status sm_sqlite_read(struct sm_sqlite *db, const char *sql, size_t len, uint64_t *number,
+                              struct sm_error *err);
+/* The next rows, at most max_rows; none at the end. SM_CANCELLED when another reading has been begun since. */
+enum sm_status sm_sqlite_read_next(struct sm_sqlite *db, uint64_t number, size_t max_rows, struct sm_sql_result *result,
+                                   struct sm_error *err);
 bool sm_sqlite_in_transaction(struct sm_sqlite *db);
 /* Any thread: the statement that runs now ends with SM_CANCELLED. */
 void sm_sqlite_interrupt(struct sm_sqlite *db);

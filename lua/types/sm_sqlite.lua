@@ -48,6 +48,14 @@ function Db:rows(sql, ...) end
 ---@return string? code
 function Db:row(sql, ...) end
 
+---The rows of one SELECT without values, of one moment, a few at a time in flat memory. A connection has one reader:
+---another one ends it (code "cancelled"). next gives nil alone at the end.
+---@param sql string
+---@return (fun(max_rows: integer): table<string, any>[]?, string?, string?)? next
+---@return string? message
+---@return string? code
+function Db:reader(sql) end
+
 ---Several statements without values; stops at the first failure.
 ---@param sql string
 ---@return true? ok

@@ -109,6 +109,19 @@ local function contract(name, new)
       assert.same({ { "1", "O'Brien", nil }, { "2", nil, "2025-01-01" } }, rows("dbo_thing", "2025-08-13"))
     end)
 
+    it("reads a SQLite table that has no row ids, row for row", function()
+      put("shop.sqlite", function(path)
+        local db <close> = assert(require("sm.sqlite").open(path))
+        assert(db:script([[CREATE TABLE thing (label TEXT PRIMARY KEY, id INTEGER, changed TEXT) WITHOUT ROWID;
+          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+          INSERT INTO thing (label, id) SELECT 'label ' || (i * 7919 % 12007), i FROM n;]]))
+      end)
+      assert.equal(12000, load().rows)
+      local ids = {}
+      for _, row in ipairs(rows("dbo_thing", "2025-08-13")) do ids[row[1]] = true end
+      for id = 1, 12000 do assert.is_true(ids[tostring(id)]) end
+    end)
+
     it("reads Parquet, with whole numbers as such", function()
       put("thing.parquet", function(path, con)
         assert(con:exec(("COPY (SELECT 1.0::DOUBLE AS id, 'x' AS label, TIMESTAMP '2025-01-01 10:00:00' AS changed) TO '%s' (FORMAT parquet)"):format(path)))

@@ -33,6 +33,8 @@ static const char *const scripts[] = {
     ":b)', { a = 2, b = s.blob 'x' }))\n"
     "  local r = assert(db:rows('SELECT *, 1.5 AS c, NULL AS d FROM t ORDER BY a')) assert(#r == 2 and r[2].b == 'x')\n"
     "  assert(db:row('SELECT count(*) AS n FROM t').n == 2)\n"
+    "  local read = assert(db:reader('SELECT a, b FROM t')) assert(#assert(read(1)) == 1) assert(#assert(read(5)) == 1)\n"
+    "  local rows, why = read(5) assert(not rows and not why, why)\n"
     "  assert(db:transaction(function(tx) assert(tx:exec('DELETE FROM t WHERE a = 2')) return tx:row('SELECT count(*) "
     "AS n FROM t').n end) == 1)\n"
     "  assert(not db:transaction(function(tx) assert(tx:exec('DELETE FROM t')) return nil, 'undo' end))\n"

@@ -125,19 +125,19 @@ local function unload_sqlite(source, found, path)
   if not out then return nil, errors.from(why, status, "unload " .. found.name) end
   local list = {}
   for i, column in ipairs(source.columns) do list[i] = ("CAST(%s AS TEXT) AS %s"):format(named(column.name), named(column.name)) end
-  local sql = ("SELECT %s FROM %s LIMIT ? OFFSET ?"):format(table.concat(list, ", "), named(found.table))
-  local offset = 0
+  local next_rows
+  next_rows, message, code = db:reader(("SELECT %s FROM %s"):format(table.concat(list, ", "), named(found.table)))
+  if not next_rows then return nil, errors.from(message, code, found.name) end
   while true do
-    local rows, problem, kind = db:rows(sql, SQLITE_ROWS, offset)
-    if not rows then return nil, errors.from(problem, kind, found.name) end
+    local rows, problem, kind = next_rows(SQLITE_ROWS)
+    if problem then return nil, errors.from(problem, kind, found.name) end
+    if not rows then return true end
     local lines = {}
     for i, row in ipairs(rows) do lines[i] = next(row) and assert(json.encode(row)) or "{}" end
     lines[#lines + 1] = ""
     local ok
     ok, problem, kind = out:write(table.concat(lines, "\n"))
     if not ok then return nil, errors.from(problem, kind, "unload " .. found.name) end
-    if #rows < SQLITE_ROWS then return true end
-    offset = offset + #rows
   end
 end
 

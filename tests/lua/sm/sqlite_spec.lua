@@ -248,6 +248,58 @@ describe("sm.sqlite", function()
     assert.is_true(turns > 3)
   end)
 
+  describe("reader", function()
+    local many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) INSERT INTO t (name) SELECT 'n' || i FROM n"
+
+    it("gives all rows in pieces, each once, and nil at the end and after it", function()
+      assert(db:exec(many))
+      local next_rows, seen, sizes = assert(db:reader("SELECT id FROM t")), {}, {}
+      for rows in function() return next_rows(100) end do
+        sizes[#sizes + 1] = #rows
+        for _, row in ipairs(rows) do seen[row.id] = (seen[row.id] or 0) + 1 end
+      end
+      assert.are.same({ 100, 100, 50 }, sizes)
+      for id = 1, 250 do assert.are.equal(1, seen[id]) end
+      assert.are.same({ n = 1 }, table.pack(next_rows(100)))
+    end)
+
+    it("sees the rows of the moment it began at, whatever others write", function()
+      assert(db:exec(many))
+      local other <close> = assert(sqlite.open(dir .. "/t.sqlite", { readonly = true }))
+      local next_rows = assert(other:reader("SELECT name FROM t"))
+      assert.are.equal(100, #assert(next_rows(100)))
+      assert(db:exec("DELETE FROM t"))
+      assert.are.equal(150, #assert(next_rows(1000)))
+    end)
+
+    it("is one at a time: the next one ends it", function()
+      assert(db:exec(many))
+      local first = assert(db:reader("SELECT id FROM t"))
+      assert(db:reader("SELECT id FROM t"))
+      assert.are.equal("cancelled", select(3, first(1)))
+    end)
+
+    it("refuses what is not one SELECT without values, and does not outlive the connection", function()
+      assert.are.equal("invalid", select(3, db:reader("DELETE FROM t")))
+      assert.are.equal("invalid", select(3, db:reader("SELECT ?")))
+      assert.are.equal("engine", select(3, db:reader("SELECT * FROM nothing")))
+      local next_rows = assert(db:reader("SELECT 1"))
+      assert.has_error(function() next_rows(0) end)
+      db:close()
+      assert.has_error(function() next_rows(1) end)
+    end)
+
+    it("tells a failure in the middle and is over then", function()
+      local next_rows = assert(db:reader("SELECT abs(column1) FROM (VALUES (1), (-9223372036854775808))"))
+      assert.are.equal(1, #next_rows(1))
+      local rows, message, code = next_rows(1)
+      assert.is_nil(rows)
+      assert.matches("overflow", message)
+      assert.are.equal("engine", code)
+      assert.are.same({ n = 1 }, table.pack(next_rows(1)))
+    end)
+  end)
+
   it("closes with statements under way: they finish, what waits is told", function()
     local inside = task.queue()
     local holder = task.spawn(function()
