@@ -59,6 +59,12 @@ M.list = {
     options = { JSON_OR_TABLE, { name = "search", value = "TEXT", meaning = "only tables whose name holds the text" } },
     examples = { "sewing schemas", "sewing schemas gold.fact_visit" } },
 
+  { name = "maintain", module = "cli.maintain", summary = "Run one changing statement, as the owner of a lake that no server holds.",
+    usage = "maintain STATEMENT|-",
+    options = { { name = "database", short = "d", value = "NAME", meaning = "database of table names that have none" }, TIMEOUT },
+    examples = { "sewing maintain 'VACUUM gold.fact_visit'",
+      "sewing maintain 'ALTER TABLE gold.dim_resident ADD COLUMNS (email varchar)'" } },
+
   { name = "doctor", module = "cli.doctor", summary = "Check what is needed, and show every setting.", usage = "doctor [--settings]",
     options = { JSON_OR_TABLE, { name = "settings", meaning = "list every setting with its value and meaning" } },
     examples = { "sewing doctor", "sewing doctor --settings" } },

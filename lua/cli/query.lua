@@ -143,7 +143,7 @@ local function pour(console, session, request, limit)
 end
 
 -- The line of the statement that the error is about, with a caret.
-local function show_place(console, sql, err)
+function M.show_place(console, sql, err)
   local details = err.details or {}
   if math.type(details.line) == "integer" and math.type(details.column) == "integer" then
     console.err(require("lib.excerpt").caret(sql, details.line, details.column) .. "\n")
@@ -171,7 +171,7 @@ function M.run(console, parsed)
     if format == "table" then return print_table(console, session, request, math.max(1, math.floor(limit or TABLE_ROWS))) end
     return pour(console, session, request, limit and math.floor(limit))
   end)
-  if failure then show_place(console, sql, failure) end
+  if failure then M.show_place(console, sql, failure) end
   return code, failure
 end
 

@@ -172,6 +172,23 @@ describe("sewing", function()
       assert.are.equal(4, select(2, sewing("query 'DROP TABLE gold.fact_visit'")))
     end)
 
+    it("maintains the lake of its owner: ALTER, UPDATE, VACUUM, OPTIMIZE", function()
+      if not engine() then return pending "libduckdb.so is not there" end
+      local function maintain(sql, code)
+        local out, ended, err = sewing("maintain \"" .. sql .. "\"")
+        assert.are.same({ "", code or 0 }, { out, ended }, err)
+        return err
+      end
+      assert.matches("done", maintain "ALTER TABLE gold.dim_resident ADD COLUMNS (email varchar)", 1, true)
+      assert.matches("UPDATE: 3 rows", maintain "UPDATE gold.dim_resident SET email = 'x' WHERE resident_id IN (1, 2, 3)", 1, true)
+      maintain "OPTIMIZE gold.dim_resident REWRITE DATA USING BIN_PACK"
+      maintain "VACUUM gold.dim_resident"
+      assert.are.equal('"3"', (sewing("query 'SELECT count(email) AS n FROM gold.dim_resident' --output csv"):match("\n([^\n]+)")))
+      assert.matches("sewing query", maintain("SELECT 1", 2), 1, true)
+      assert.matches("\n^\n", "\n" .. maintain("VACUM gold.dim_resident", 1), 1, true)
+      maintain("DROP TABLE gold.nope", 3)
+    end)
+
     it("lists tables and columns", function()
       if not engine() then return pending "libduckdb.so is not there" end
       assert.matches("gold%s+fact_visit", sewing("schemas"))

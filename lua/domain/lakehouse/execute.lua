@@ -20,8 +20,8 @@ local function check_columns(wanted, found)
   for _, column in ipairs(wanted.columns) do
     if not has[column.name] then
       return nil, errors.new("Conflict",
-          ("%s.%s lacks the column '%s' that the pipeline list declares (add it with ALTER TABLE, or drop the table)")
-        :format(wanted.database, wanted.name, column.name))
+          ("%s.%s lacks the column '%s' that the pipeline list declares; add it: ALTER TABLE %s.%s ADD COLUMNS (%s %s)")
+        :format(wanted.database, wanted.name, column.name, wanted.database, wanted.name, column.name, column.type))
     end
   end
   return true
