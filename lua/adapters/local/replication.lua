@@ -37,6 +37,13 @@ local function copy_rows(con, select, folder)
   return con:exec(("COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION snappy, PER_THREAD_OUTPUT true)"):format(select, path))
 end
 
+-- The engine's advice is about its own options, and its context may name the file already.
+local function told(err, name)
+  local text = err.message:gsub("\n%s*Possible [Ff]ix.*$", ""):gsub("%s*\n%s*", "; ")
+  if text:find(name, 1, true) == 1 then return errors.new(err.code, text, err.details) end
+  return errors.new(err.code, name .. ": " .. text, err.details)
+end
+
 ---@class ReplicationOptions
 ---@field source_folder fun(): string|nil, Error?   where the source tables are, made when it is the sample
 ---@field connect fun(): table|nil, Error?          a connection of the engine
@@ -70,7 +77,7 @@ function M.new(options)
     local select, rows
     select, err = source_folder.select(con, source, found, scratch)
     if select then rows, err = copy_rows(con, select, fresh) end
-    if not rows then return nil, errors.wrap(err, found.name) end
+    if not rows then return nil, told(err, found.name) end
     local final = ("%s/run=%s"):format(base, run)
     local ok
     ok, err = put_in_place(fresh, final, old)

@@ -1,5 +1,6 @@
 -- A folder of source tables: which file is which table, and the engine's SQL that reads it as text columns.
 -- CSV, JSON and NDJSON files hold one table each, as do Parquet files; a SQLite file holds many.
+local csv_header = require "adapters.local.csv_header"
 local errors = require "lib.errors"
 local files = require "sm.files"
 local json = require "lib.json"
@@ -75,6 +76,18 @@ local function reader(found)
   return nil
 end
 
+-- A CSV file in the dialect its own first line shows, nothing guessed.
+local function plain_csv(found, header)
+  local columns, seen = {}, {}
+  for i, name in ipairs(header.names) do
+    if name == "" or seen[name:lower()] then name = "column" .. i end
+    seen[name:lower()] = true
+    columns[i] = quoted(name) .. ": 'VARCHAR'"
+  end
+  return ("read_csv(%s, auto_detect = false, header = true, delim = %s, quote = '\"', escape = '\"', "
+    .. "allow_quoted_nulls = false, columns = {%s})"):format(quoted(found.path), quoted(header.delimiter), table.concat(columns, ", "))
+end
+
 -- One column as text: numbers that are whole lose their ".0", instants are told in UTC.
 local function as_text(name, kind)
   local column = named(name)
@@ -87,7 +100,8 @@ local function as_text(name, kind)
   return ("CAST(%s AS VARCHAR)"):format(column)
 end
 
-local function from_columns(con, relation, source, found)
+-- The columns a relation has, by trimmed lower-case name.
+local function columns_of(con, relation)
   local described, err = con:query("SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM " .. relation .. ")")
   if not described then return nil, err end
   local there = {}
@@ -95,12 +109,31 @@ local function from_columns(con, relation, source, found)
     local name, kind = row[1], row[2]
     there[name:lower():match("^%s*(.-)%s*$")] = { name = name, kind = kind }
   end
+  return there
+end
+
+local function missing(source, there)
+  for _, column in ipairs(source.columns) do
+    if not there[column.name] then return column.name end
+  end
+end
+
+local function from_columns(con, relation, source, found)
+  local there, err = columns_of(con, relation)
+  if not there and found.kind ~= "csv" then return nil, err end
+  if found.kind == "csv" and (not there or missing(source, there)) then
+    local header
+    header, err = csv_header.read(found.path, found.name)
+    if not header then return nil, err end
+    relation = plain_csv(found, header)
+    there, err = columns_of(con, relation)
+    if not there then return nil, err end
+  end
+  local absent = missing(source, there)
+  if absent then return nil, errors.new("BadParam", ("%s lacks the column '%s'"):format(found.name, absent)) end
   local list = {}
   for i, column in ipairs(source.columns) do
     local one = there[column.name]
-    if not one then
-      return nil, errors.new("BadParam", ("%s lacks the column '%s'"):format(found.name, column.name))
-    end
     list[i] = ("%s AS %s"):format(as_text(one.name, one.kind), named(column.name))
   end
   return ("SELECT %s FROM %s"):format(table.concat(list, ", "), relation)
