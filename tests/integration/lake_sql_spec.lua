@@ -26,6 +26,17 @@ describe("statements on the lake", function()
     assert.are.equal("1", f.value "SELECT 1")
   end)
 
+  it("the engine itself reaches the lake, and nothing beside it", function()
+    local con <close> = assert(f.lake.engine:connect())
+    for _, path in ipairs { "/state.sqlite", "/catalog.sqlite", "/results/x.rows", "/lake/../state.sqlite", "/../x" } do
+      local rows, err = con:query(("SELECT size FROM read_blob('%s%s')"):format(f.data, path))
+      assert.is_nil(rows)
+      assert.equal("UnsafeSql", err.code, path .. ": " .. err.message)
+    end
+    assert.is_nil((con:exec(("COPY (SELECT 1) TO '%s/serve.json'"):format(f.data))))
+    assert.is_table(con:query(("SELECT count(*) FROM glob('%s/lake/**')"):format(f.data)))
+  end)
+
   it("a table that a killed server was building stayed in the catalog for good", function()
     f.run "CREATE TABLE kept AS SELECT 1 AS a"
     f.run "CREATE TABLE kept__build_0123456789ab AS SELECT 2 AS a"

@@ -43,8 +43,9 @@ function M.open(options)
   if not catalog then return nil, err end
   local lake = { data = data, root = data .. "/lake", now = now, catalog = catalog }
   lake.store = store.new { root = lake.root, catalog = catalog, now = now, keep_versions = options.keep_versions }
-  local folders = { data }
-  if options.source then folders[2] = files.realpath(options.source) or options.source end
+  -- what the engine may touch: not the state, the catalog or serve.json beside the lake
+  local folders = { lake.root, data .. "/tmp", data .. "/sample" }
+  if options.source then folders[4] = files.realpath(options.source) or options.source end
   lake.engine = engine.new {
     library = settings.library, threads = settings.threads, memory_bytes = settings.memory_bytes or 1 << 30, temp_dir = data .. "/tmp",
       folders = folders,
