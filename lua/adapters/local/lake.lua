@@ -26,7 +26,8 @@ local function drop_abandoned(lake, is_abandoned)
   end
 end
 
----@param options {data: string, source: string?, now: fun(): number?, engine: table?, is_abandoned: (fun(name: string): boolean)?}  engine: library?, threads?, memory_bytes?
+---@param options {data: string, source: string?, now: fun(): number?, engine: table?,
+---  is_abandoned: (fun(name: string): boolean)?}  engine: library?, threads?, memory_bytes?
 -- options.keep_versions: snapshots that VACUUM leaves when the table itself does not say
 ---@return Lake|nil lake, Error? err
 function M.open(options)
