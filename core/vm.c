@@ -185,7 +185,7 @@ struct sm_host *sm_host_new(const char *root)
 	*(struct sm_host **)lua_getextraspace(host->L) = host;
 	sm_open_libs(host->L);
 	set_path(host->L, root);
-	lua_gc(host->L, LUA_GCGEN, 0, 0);
+	lua_gc(host->L, LUA_GCGEN, 10, 0); /* collect after 10 % of growth: what is reused then is still in the cache */
 	return host;
 }
 
