@@ -3,6 +3,7 @@
  * program. Also the module sm.log.
  */
 #include "clock.h"
+#include "datetime.h"
 #include "log.h"
 #include "lua_libs.h"
 #include "lua_result.h"
@@ -10,6 +11,7 @@
 #include "task_inner.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -341,9 +343,33 @@ static int l_log_write(lua_State *L)
 	return 0;
 }
 
+/*
+ * access(method, path, status, seconds, bytes, request_id) -> text: the record of one answered request, written for every
+ * one of them and therefore here. path is a JSON string, quotes included; method and id need no escapes.
+ */
+static int l_log_access(lua_State *L)
+{
+	static const char form[] = "{\"time\":\"%s\",\"level\":\"info\",\"event\":\"request\",\"method\":\"%s\",\"path\":%s,\"status\":%d,"
+	                           "\"durationMs\":%lld.%03d,\"bytes\":%lld,\"requestId\":\"%s\"}";
+	size_t method_len, path_len, id_len;
+	const char *method = luaL_checklstring(L, 1, &method_len), *path = luaL_checklstring(L, 2, &path_len);
+	int status = (int)luaL_checkinteger(L, 3);
+	int64_t us = (int64_t)(luaL_checknumber(L, 4) * 1e6);
+	long long bytes = luaL_checkinteger(L, 5);
+	const char *id = luaL_checklstring(L, 6, &id_len);
+	size_t size = sizeof form + SM_DATETIME_SIZE + 4 * 24 + method_len + path_len + id_len;
+	char time[SM_DATETIME_SIZE];
+	luaL_Buffer line;
+	char *text = luaL_buffinitsize(L, &line, size);
+	sm_datetime_format(sm_clock_wall_ns() / 1000, 3, time);
+	int len = snprintf(text, size, form, time, method, path, status, (long long)(us / 1000), (int)(us % 1000), bytes, id);
+	luaL_pushresultsize(&line, (size_t)len);
+	return 1;
+}
+
 int luaopen_sm_log(lua_State *L)
 {
-	static const luaL_Reg functions[] = {{"write", l_log_write}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {{"write", l_log_write}, {"access", l_log_access}, {NULL, NULL}};
 	luaL_newlib(L, functions);
 	return 1;
 }

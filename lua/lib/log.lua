@@ -139,19 +139,7 @@ function M.error(event, fields) record("error", event, fields) end
 ---@return boolean
 function M.enabled(level) return LEVELS[level] >= state.level end
 
-local clock, second, day_and_clock, millisecond, stamp = nil, -1, nil, -1, nil
-
--- The time to the millisecond; the date part is made once a second, the whole once a millisecond.
-local function cheap_time()
-  clock = clock or require "sm.time"
-  local now = clock.now()
-  local at = now * 1000 // 1 | 0
-  if at == millisecond then return stamp end
-  millisecond = at
-  if at // 1000 ~= second then second, day_and_clock = at // 1000, clock.iso(now // 1):sub(1, 19) end
-  stamp = ("%s.%03dZ"):format(day_and_clock, at % 1000)
-  return stamp
-end
+local access -- of sm.log, with the first request
 
 -- The record of one answered request: the same form as the others, made cheaply because there is one for every request.
 -- The query string is not logged: it may carry signatures.
@@ -169,12 +157,8 @@ function M.access(method, path, status, seconds, bytes, request_id)
   else
     quoted = '"' .. path .. '"'
   end
-  -- Pieces put together: format is slower, and twice so for floats.
-  local us = seconds * 1000000 // 1 | 0
-  local fraction = us % 1000
-  state.write('{"time":"' .. cheap_time() .. '","level":"info","event":"request","method":"' .. method .. '","path":' .. quoted
-    .. ',"status":' .. status .. ',"durationMs":' .. us // 1000 .. (fraction < 10 and ".00" or fraction < 100 and ".0" or ".") .. fraction
-    .. ',"bytes":' .. bytes .. ',"requestId":"' .. request_id .. '"}')
+  access = access or require("sm.log").access
+  state.write(access(method, quoted, status, seconds, bytes, request_id))
 end
 
 return M

@@ -7,4 +7,14 @@ local log = {}
 ---@param line string
 function log.write(line) end
 
+---The record of one answered request, as text.
+---@param method string
+---@param path string       as JSON, quotes included
+---@param status integer
+---@param seconds number
+---@param bytes integer
+---@param request_id string
+---@return string
+function log.access(method, path, status, seconds, bytes, request_id) end
+
 return log
