@@ -100,6 +100,17 @@ static size_t add_text(char *text, size_t size, size_t at, const char *format, c
 	return len < 0 ? at : at + (size_t)len;
 }
 
+/*
+ * While a Lua from 5.4.5 on moves the stack of a coroutine, what points into it holds offsets instead: its frames must
+ * not be read from the allocator then. The first field of a frame is the pointer to its function in every 5.4; an
+ * offset is smaller than the largest stack (1,000,000 slots of 16 bytes).
+ */
+static bool is_stack_moving(lua_State *co)
+{
+	lua_Debug ar;
+	return lua_getstack(co, 0, &ar) && *(const uintptr_t *)(const void *)ar.i_ci < 16u * 1024 * 1024;
+}
+
 /* One coroutine's frames, innermost first. The first line of a script found is the place. */
 static size_t note_frames(struct sm_host *host, lua_State *co, struct sm_place *place, size_t at)
 {
@@ -125,6 +136,9 @@ static size_t note_frames(struct sm_host *host, lua_State *co, struct sm_place *
 
 void sm_task_note_place(struct sm_host *host, struct sm_task *task)
 {
+	for (int i = host->chain_base; i < host->chain_depth; i++)
+		if (is_stack_moving(host->chain[i]))
+			return;
 	if (task->place != NULL || (task->place = calloc(1, sizeof(*task->place))) == NULL)
 		return;
 	size_t at = (size_t)snprintf(task->place->traceback, sizeof(task->place->traceback), "stack traceback:");
@@ -444,19 +458,41 @@ static void give_spare(struct sm_host *host, struct sm_task *task)
 	host->spare_count++;
 }
 
+#define BODY_FUNCTION 2 /* index of the task's function in task_body; the message handler is below it */
+
+/* The best that is known when memory ended while a stack moved: where the task's function is defined. */
+static void note_definition(lua_State *L, struct sm_task *task)
+{
+	lua_Debug ar;
+	lua_pushvalue(L, BODY_FUNCTION);
+	lua_getinfo(L, ">S", &ar);
+	if (ar.linedefined <= 0 || (task->place = calloc(1, sizeof(*task->place))) == NULL)
+		return;
+	const char *source = sm_source_name(task->host, ar.source);
+	task->place->line = ar.linedefined;
+	snprintf(task->place->source, sizeof(task->place->source), "%s", source != NULL ? source : ar.short_src);
+	snprintf(task->place->traceback, sizeof(task->place->traceback),
+	         "stack traceback:\n\t%s:%d: in a function defined here", task->place->source, ar.linedefined);
+}
+
 static int body_k(lua_State *L, int status, lua_KContext context)
 {
 	(void)context;
-	sm_host_of(L)->current->failed = status != LUA_OK && status != LUA_YIELD;
-	return lua_gettop(L) - 1;
+	struct sm_task *task = sm_host_of(L)->current;
+	task->failed = status != LUA_OK && status != LUA_YIELD;
+	if (task->failed && task->refused && task->place == NULL)
+		note_definition(L, task);
+	return lua_gettop(L) - BODY_FUNCTION;
 }
 
 /* What every task runs: its function, protected, so that __close functions of a failing one can still wait. */
 static int task_body(lua_State *L)
 {
+	lua_pushvalue(L, 1); /* stays at BODY_FUNCTION */
+	lua_insert(L, 1);
 	lua_pushcfunction(L, sm_message_handler);
 	lua_insert(L, 1);
-	return body_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, body_k), 0);
+	return body_k(L, lua_pcallk(L, lua_gettop(L) - BODY_FUNCTION - 1, LUA_MULTRET, 1, 0, body_k), 0);
 }
 
 static void link_task(struct sm_host *host, struct sm_task *task)
