@@ -120,6 +120,27 @@ describe("statements on the lake", function()
       assert.are.equal(1, #files.list(f.lake.root .. "/d"))
     end)
 
+    it("shows what fits a pattern, in LIKE's spelling and in Athena's", function()
+      f.run "CREATE TABLE t AS SELECT 1 AS a"
+      for _, pattern in ipairs { "'d'", "LIKE 'd%'", "LIKE 'd*'", "LIKE 'd.*'", "LIKE '_'" } do
+        assert.are.same({ { "d" } }, (f.rows("SHOW DATABASES " .. pattern:gsub("^'", "LIKE '"))), pattern)
+      end
+      assert.are.same({ { "t" } }, (f.rows "SHOW TABLES IN d '.*t|u'"))
+      assert.are.same({}, (f.rows "SHOW TABLES IN d 'x.*'"))
+    end)
+
+    it("explains without repeating its own text, and refuses what it does not give", function()
+      f.run "CREATE TABLE t AS SELECT 1 AS a"
+      for _, row in ipairs((f.rows "EXPLAIN ANALYZE SELECT count(*) FROM t")) do assert.is_nil(row[1]:find("read_parquet", 1, true)) end
+      refused("EXPLAIN (FORMAT JSON) SELECT 1", "NotSupported", "FORMAT")
+      refused("EXPLAIN (TYPE IO) SELECT 1", "NotSupported", "TYPE IO")
+    end)
+
+    it("names the database that is not there, and where a bare table lies", function()
+      f.run "CREATE TABLE t AS SELECT 1 AS a"
+      refused("SELECT * FROM dd.t", "QueryFailed", "SCHEMA_NOT_FOUND: line 1:15: Schema 'dd' does not exist. Did you mean 'd'?")
+    end)
+
     it("drops a database only when it is empty, or with CASCADE", function()
       f.run "CREATE TABLE t AS SELECT 1 AS a"
       refused("DROP SCHEMA d", "Conflict", "holds 1 table")

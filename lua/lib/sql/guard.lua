@@ -5,6 +5,7 @@ local classify = require("lib.sql.classify")
 local errors = require("lib.errors")
 local lexer = require("lib.sql.lexer")
 local parser = require("lib.sql.parser")
+local suggest = require("lib.suggest")
 
 local M = {}
 
@@ -15,6 +16,12 @@ local reading_words = {
 local function first_key(text)
   local ok, tokens = pcall(lexer.scan, text)
   return ok and tokens[1].key or nil
+end
+
+-- SELCT: no statement begins so, but a reading one nearly.
+local function slip_of(word)
+  return word and suggest.nearest(word, { "SELECT", "WITH", "VALUES", "TABLE", "SHOW",
+    "DESCRIBE", "EXPLAIN" }, #word > 4 and 2 or 1)
 end
 
 local function unsafe(message, details)
@@ -30,6 +37,11 @@ function M.read_only(text)
   if not tree then
     local details = err.details or {}
     if err.code == "SyntaxError" and not details.several_statements and reading_words[first_key(text) or ""] then return nil, err end
+    local meant = err.code == "SyntaxError" and not details.several_statements and slip_of(first_key(text))
+    if meant then
+      local place = err.message:match("^line %d+:%d+: mismatched input '[^']*'") or err.message
+      return nil, errors.new("SyntaxError", ("%s. Did you mean '%s'?"):format(place, meant), details)
+    end
     return unsafe(err.message, details)
   end
   local class = classify.classify(tree)

@@ -8,6 +8,7 @@ local errors = require "lib.errors"
 local json = require "lib.json"
 local shape = require "lib.shape"
 local guard = require "domain.lakehouse.sql_guard"
+local sql_place = require "domain.lakehouse.sql_place"
 local tables = require "domain.lakehouse.tables"
 
 local M = {}
@@ -33,8 +34,9 @@ local function answer(input, done, statements)
     qid = done and done.id, rows = done and done.rows, statements = json.list(statements) }
 end
 
-local function execute(ports, input, ctx, sql, token)
-  return ports.warehouse.run { sql = sql, database = input.target.db, caller = ctx.caller, purpose = "materialize", token = token }
+local function execute(ports, input, ctx, sql, select, token)
+  local done, err = ports.warehouse.run { sql = sql, database = input.target.db, caller = ctx.caller, purpose = "materialize", token = token }
+  return done, err and sql_place.in_query(err, sql, select.sql, input.sql)
 end
 
 local function append(ports, input, ctx, select, found)
@@ -49,7 +51,7 @@ local function append(ports, input, ctx, select, found)
   if input.dry_run then return answer(input, nil, { sql }) end
   local token = input.idempotency_key and ports.ids.digest(ctx.caller .. "\nmaterialize\n" .. input.idempotency_key) or nil
   local done
-  done, err = execute(ports, input, ctx, sql, token)
+  done, err = execute(ports, input, ctx, sql, select, token)
   return done and answer(input, done, { sql }), err
 end
 
@@ -72,7 +74,7 @@ local function replace(ports, input, ctx, select, found)
   if not sql then return nil, err end
   if input.dry_run then return answer(input, nil, { sql }) end
   local done, swapped
-  done, err = execute(ports, input, ctx, sql)
+  done, err = execute(ports, input, ctx, sql, select)
   if done then swapped, err = swap_in(ports, input, staged, found, done) end
   if swapped then return answer(input, done, { sql }) end
   local drop = ports.statements.render("drop_table", { table = target })

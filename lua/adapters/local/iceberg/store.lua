@@ -78,7 +78,7 @@ function Store:no_table(database, name)
   if #names == 0 and not self.catalog:has_database(database) then
     local nearest = suggest.nearest(database, self.catalog:databases() or {})
     return errors.new("NotFound", ("database '%s' does not exist%s"):format(database, nearest
-      and (" (did you mean '%s'?)"):format(nearest) or ""))
+      and (" (did you mean '%s'?)"):format(nearest) or ""), { no_database = database, nearest = nearest })
   end
   local nearest = suggest.nearest(name, names)
   return errors.new("NotFound", ("table '%s.%s' does not exist%s"):format(database, name, nearest

@@ -103,8 +103,23 @@ local function listed(found, err, path)
   return done, err
 end
 
+local EXPLAINED <const> = { LOGICAL = true, DISTRIBUTED = true }
+
+-- The lines of a plan. EXPLAIN ANALYZE repeats the translated text above its total time: that is nobody's statement.
+local function plan_lines(text)
+  local lines, start = {}, 1
+  for line in (text .. "\n"):gmatch("([^\n]*)\n") do
+    lines[#lines + 1] = line
+    if start == 1 and line:find("Total Time:", 1, true) then start = math.max(1, #lines - 2) end
+  end
+  return table.move(lines, start, #lines, 1, {})
+end
+
 local function explain(run, path)
-  local inner = run.tree.statement
+  local inner, options = run.tree.statement, run.tree.options or {}
+  if (options.format or "TEXT") ~= "TEXT" or not EXPLAINED[options.type or "LOGICAL"] then
+    return nil, errors.new("NotSupported", "EXPLAIN gives the plan as text: neither FORMAT other than TEXT nor TYPE IO or VALIDATE")
+  end
   if inner.kind ~= "query" then return nil, errors.new("NotSupported", "EXPLAIN is offered for queries") end
   inner.text, inner.parameters = run.tree.text, run.tree.parameters
   local translated, err = M.translated(run, inner)
@@ -117,7 +132,7 @@ local function explain(run, path)
   if not result then return nil, engine_error(err, translated, run) end
   local rows = {}
   for _, row in ipairs(result.rows) do
-    for line in (row[2] .. "\n"):gmatch("([^\n]*)\n") do rows[#rows + 1] = { line } end
+    for _, line in ipairs(plan_lines(row[2])) do rows[#rows + 1] = { line } end
   end
   return listed({ columns = { { name = "Query Plan", type = "varchar" } }, rows = rows }, nil, path)
 end

@@ -17,19 +17,23 @@ local function listing(column_names, rows)
   return { columns = columns, rows = rows }
 end
 
--- LIKE of SQL, or Hive's pattern with * and |, as a test.
+local function literally(text) return (text:gsub("[%^%$%(%)%.%[%]%*%+%-%?%%]", "%%%0")) end
+
+-- LIKE of SQL: % and _.
+local function like_pattern(text)
+  return "^" .. text:gsub(".", function(c)
+    if c == "%" then return ".*" elseif c == "_" then return "." end
+    return literally(c)
+  end) .. "$"
+end
+
+-- LIKE of SQL, or Athena's pattern with * or .* and |, as a test. After LIKE people write either.
 local function matcher(tree)
-  if tree.like then
-    local pattern = tree.like:gsub(".", function(c)
-      if c == "%" then return ".*" elseif c == "_" then return "." end
-      return c:gsub("[%^%$%(%)%.%[%]%*%+%-%?%%]", "%%%0")
-    end)
-    return function(name) return name:find("^" .. pattern .. "$") ~= nil end
-  end
-  if not tree.pattern then return function() return true end end
-  local parts = {}
-  for part in (tree.pattern .. "|"):gmatch("([^|]*)|") do
-    parts[#parts + 1] = "^" .. part:lower():gsub("[%^%$%(%)%.%[%]%+%-%?%%]", "%%%0"):gsub("%*", ".*") .. "$"
+  local text = tree.pattern or tree.like
+  if not text then return function() return true end end
+  local parts = { tree.like and like_pattern(tree.like) }
+  for part in (text .. "|"):gmatch("([^|]*)|") do
+    parts[#parts + 1] = "^" .. literally((part:lower():gsub("%.%*", "*"))):gsub("%%%*", ".*") .. "$"
   end
   return function(name)
     for _, part in ipairs(parts) do

@@ -14,8 +14,7 @@ macros.add {
   { "json_size(j)", "CASE json_type(j) WHEN 'OBJECT' THEN CAST(len(json_keys(j)) AS BIGINT) WHEN 'ARRAY' THEN "
     .. "CAST(json_array_length(j) AS BIGINT) "
     .. "ELSE CASE WHEN j IS NULL THEN NULL ELSE 0 END END" },
-  { "json_item(j, i)", "CASE WHEN i >= 0 THEN json_extract(trino.json_or_null(j), '$[' || i || ']') "
-    .. "ELSE json_extract(trino.json_or_null(j), '$[#' || i || ']') END" },
+  { "json_item(j, i)", "json_extract(trino.json_or_null(j), CASE WHEN i >= 0 THEN '$[' ELSE '$[#' END || i || ']')" },
   { "json_holds(j, v)", "CASE WHEN json_type(trino.json_or_null(j)) = 'ARRAY' THEN list_contains(CAST(trino.json_or_null(j) AS "
     .. "JSON[]), to_json(v)) END" },
 }

@@ -40,10 +40,28 @@ local function url(index)
   return ("trino.url_part($1, %d)"):format(index)
 end
 
+-- %,d and %,.2f: printf knows no thousands, so the number comes as text and the pattern says %s.
+local function grouped(self, args, node)
+  local at = 1
+  local text = node.args[1].value:gsub("%%([%d.+#,-]*)([%a%%])", function(flags, conversion)
+    if conversion == "%" then return nil end
+    at = at + 1
+    local digits = flags:match("^,(%.?%d*)$")
+    if not args[at] or not digits or conversion ~= "d" and conversion ~= "f" or conversion == "d" and digits ~= "" then return nil end
+    local real = conversion == "f"
+    local pattern = real and ("{:,%sf}"):format(digits == "" and ".6" or digits) or "{:,}"
+    local number = self:cast(args[at], real and types.double or types.bigint, args[at].pos)
+    args[at] = code.new(number.pos, types.varchar, ("format('%s', "):format(pattern), number, ")")
+    return "%s"
+  end)
+  if text ~= node.args[1].value then args[1] = code.new(node.args[1].pos, types.varchar, code.quote_text(text)) end
+  return text
+end
+
 -- Java's %-formats that printf has too
 local function format(self, args, node)
   if node.args[1].kind ~= "string" then self:unsupported(node.pos, "format with a pattern that is not a text literal") end
-  local text = node.args[1].value
+  local text = grouped(self, args, node)
   if text:find("%%[%d%$,.+#-]*[^sdxXfeoc%%%d%$.+#-]") or text:find("%%[^%a%%]*,") or text:find("%$") then
     self:unsupported(node.args[1].pos, "this format pattern")
   end

@@ -221,12 +221,24 @@ local function sort_key(column, position, distinct)
   return leaves_as_text and column.piece and not distinct and column.piece or tostring(position)
 end
 
+-- Rows that DISTINCT made one have no single value of anything else to be sorted by.
+local function check_distinct(self, item, piece, columns)
+  local text = code.render(piece)
+  if columns.open or text:find("SELECT", 1, true) then return end
+  for _, column in ipairs(columns) do
+    if not column.piece or code.render(column.piece) == text then return end
+  end
+  self:fault(item.pos, "EXPRESSION_NOT_IN_DISTINCT", "For SELECT DISTINCT, ORDER BY expressions must appear in select list")
+end
+
 local function order_by(self, node, columns, scope)
-  local pieces = {}
+  local pieces, distinct = {}, node.body.distinct
   local inner = order_scope(columns, scope)
   for i, item in ipairs(node.order_by) do
     local position = position_of(self, item, columns)
-    pieces[i] = direction(item, position and sort_key(columns[position], position, node.body.distinct) or self:expr(item.expression, inner))
+    local piece = position and sort_key(columns[position], position, distinct) or self:expr(item.expression, inner)
+    if distinct and not position then check_distinct(self, item, piece, columns) end
+    pieces[i] = direction(item, piece)
   end
   return code.join(pieces, ", ")
 end

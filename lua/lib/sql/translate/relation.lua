@@ -89,7 +89,8 @@ function Translator:catalog_table(name, pos, period)
   local ref, message = names.table_ref(name)
   if not ref then self:fault(pos, "SYNTAX_ERROR", message) end
   if not ref.database and not self.ctx.database then
-    self:fault(pos, "MISSING_SCHEMA_NAME", "Schema must be specified when session schema is not set")
+    self:fault(pos, "MISSING_SCHEMA_NAME", ("Schema must be specified when session schema is not set: write database.%s")
+      :format(ref.table))
   end
   local line, column = self:where(pos)
   local asked = { catalog = ref.catalog, database = ref.database or self.ctx.database, table = ref.table, suffix = ref.suffix,
@@ -98,6 +99,10 @@ function Translator:catalog_table(name, pos, period)
   if not found then
     if errors.is(err) and err.code ~= "NotFound" then error({ sql_error = err }, 0) end
     local hint = errors.is(err) and err.details and err.details.nearest
+    if errors.is(err) and err.details and err.details.no_database then
+      self:fault(pos, "SCHEMA_NOT_FOUND", ("Schema '%s' does not exist%s"):format(asked.database, hint
+        and (". Did you mean '%s'?"):format(hint) or ""))
+    end
     self:fault(pos, "TABLE_NOT_FOUND", ("Table '%s.%s' does not exist%s"):format(asked.catalog or "awsdatacatalog",
       names.shown { database = asked.database, table = asked.table, suffix = asked.suffix }, hint
         and (". Did you mean '%s'?"):format(hint) or ""))

@@ -16,6 +16,14 @@ describe("lib.sql.guard", function()
     "SET memory_limit = '1GB'", "INSTALL httpfs", "LOAD httpfs", "CALL x()", "USE x", "", ";", "SELECT 1;;DROP TABLE x",
     "SELECT 1; SELECT 2", "/* SELECT 1 */ DROP TABLE x", "-- SELECT\nDROP TABLE x", "CREATE OR REPLACE VIEW v AS SELECT 1 AS a",
   }
+  for slip, meant in pairs { ["SELCT 1"] = "SELECT", ["slect a from t"] = "SELECT", ["WIHT a AS (SELECT 1) TABLE a"] = "WITH" } do
+    it("takes " .. slip .. " for a slip, not for an attempt", function()
+      local tree, err = sql.guard.read_only(slip)
+      assert.is_nil(tree)
+      assert.equal("SyntaxError", err.code)
+      assert.equal(("line 1:1: mismatched input '%s'. Did you mean '%s'?"):format(slip:match("%S+"), meant), err.message)
+    end)
+  end
   for _, text in ipairs(reading) do
     it("lets through " .. text, function()
       assert.is_table(sql.guard.read_only(text))
