@@ -92,7 +92,7 @@ static uint64_t xxhash(const char *bytes, size_t len)
 
 static void give_big_endian(struct sm_fn_row *r, uint64_t value, unsigned size)
 {
-	char out[8];
+	char out[8] = {0};
 
 	for (unsigned i = 0; i < size; i++)
 		out[i] = (char)(value >> (8 * (size - 1 - i)));

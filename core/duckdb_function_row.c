@@ -55,7 +55,7 @@ void sm_fn_run(duck_function_info info, duck_chunk input, duck_vector output)
 	const struct sm_duckdb_api *api = sm_duckdb_api();
 	const struct sm_fn *fn = api->scalar_function_get_extra_info(info);
 	size_t count = strlen(fn->arguments);
-	uint64_t *valid[SM_FN_ARGUMENTS], size = api->data_chunk_get_size(input);
+	uint64_t *valid[SM_FN_ARGUMENTS] = {NULL}, size = api->data_chunk_get_size(input);
 	struct sm_fn_row r = {.api = api, .info = info, .vector = output, .out = api->vector_get_data(output)};
 	struct sm_buf text;
 
