@@ -4,6 +4,7 @@ local errors = require "lib.errors"
 local files = require "sm.files"
 local load_event = require "domain.lakehouse.load_event"
 local plan = require "domain.lakehouse.plan"
+local quote = require "lib.sql.quote"
 local source_folder = require "adapters.local.source"
 local task = require "sm.task"
 
@@ -33,8 +34,7 @@ local function put_in_place(fresh, final, old)
 end
 
 local function copy_rows(con, select, folder)
-  local path = folder:gsub("'", "''")
-  return con:exec(("COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION snappy, PER_THREAD_OUTPUT true)"):format(select, path))
+  return con:exec(("COPY (%s) TO %s (FORMAT parquet, COMPRESSION snappy, PER_THREAD_OUTPUT true)"):format(select, quote.text(folder)))
 end
 
 -- The engine's advice is about its own options, and its context may name the file already.

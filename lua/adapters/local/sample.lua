@@ -2,6 +2,7 @@
 -- The engine writes the files (lua/sql/sample/), so ten million visits are a matter of seconds.
 local errors = require "lib.errors"
 local files = require "sm.files"
+local quote = require "lib.sql.quote"
 
 local M = {}
 
@@ -35,7 +36,7 @@ local function write_file(con, render, options, file)
   if not select then return nil, err end
   local final = ("%s/%s.csv"):format(options.out, file.name)
   local fresh = final .. ".part"
-  local rows, problem = con:exec(("COPY (%s) TO '%s' (FORMAT csv, HEADER true)"):format(select, (fresh:gsub("'", "''"))))
+  local rows, problem = con:exec(("COPY (%s) TO %s (FORMAT csv, HEADER true)"):format(select, quote.text(fresh)))
   if not rows then return nil, errors.is(problem) and problem or errors.new("ExternalServiceError", "sample: " .. tostring(problem)) end
   local moved, message, code = files.rename(fresh, final)
   if not moved then return nil, errors.from(message, code, "sample") end

@@ -4,6 +4,7 @@ local csv_header = require "adapters.local.csv_header"
 local errors = require "lib.errors"
 local files = require "sm.files"
 local json = require "lib.json"
+local quote = require "lib.sql.quote"
 local sqlite = require "sm.sqlite"
 
 local M = {}
@@ -12,8 +13,7 @@ local KINDS <const> = { csv = "csv", tsv = "csv", json = "json", ndjson = "ndjso
   sqlite = "sqlite", sqlite3 = "sqlite", db = "sqlite" }
 local SQLITE_ROWS <const> = 5000 -- read at a time
 
-local function quoted(text) return "'" .. text:gsub("'", "''") .. "'" end
-local function named(name) return '"' .. name:gsub('"', '""') .. '"' end
+local quoted, named = quote.text, quote.name
 
 -- Finding ----------------------------------------------------------------------------------------------------------
 

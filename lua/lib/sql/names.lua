@@ -1,4 +1,5 @@
 -- Qualified names of tables: from identifiers of the tree to {catalog, database, table, suffix}.
+local quote = require("lib.sql.quote")
 
 local M = {}
 
@@ -30,9 +31,7 @@ function M.database(name)
   return name[#name].name:lower()
 end
 
-function M.quote(name)
-  return '"' .. name:gsub('"', '""') .. '"'
-end
+M.quote = quote.name
 
 -- How a reference is shown in messages.
 function M.shown(ref)

@@ -2,6 +2,7 @@
 -- Brackets are put around every operand, so the text is plain rather than pretty.
 
 local names = require("lib.sql.names")
+local quote = require("lib.sql.quote")
 local types = require("lib.sql.types")
 
 local M = {}
@@ -18,7 +19,6 @@ local function list(nodes, print, separator)
   return table.concat(parts, separator or ", ")
 end
 
-local function text(value) return "'" .. value:gsub("'", "''") .. "'" end
 local function name(identifier) return identifier.quoted and names.quote(identifier.name) or identifier.name end
 local function qualified(identifiers) return list(identifiers, name, ".") end
 local function bracketed(node) return "(" .. show(node) .. ")" end
@@ -29,14 +29,14 @@ local function negated(node) return node.negated and "NOT " or "" end
 rules.identifier = name
 rules["null"] = function() return "NULL" end
 function rules.boolean(node) return node.value and "TRUE" or "FALSE" end
-function rules.string(node) return text(node.value) end
+function rules.string(node) return quote.text(node.value) end
 function rules.binary(node) return "X'" .. node.value .. "'" end
 function rules.integer(node) return node.text end
 rules.decimal, rules.double = rules.integer, rules.integer
 function rules.parameter() return "?" end
-function rules.typed_literal(node) return node.type_name .. " " .. text(node.value) end
+function rules.typed_literal(node) return node.type_name .. " " .. quote.text(node.value) end
 function rules.interval(node)
-  return ("INTERVAL %s%s %s%s"):format(node.sign < 0 and "-" or "", text(node.value), node.from, node.to and " TO " .. node.to or "")
+  return ("INTERVAL %s%s %s%s"):format(node.sign < 0 and "-" or "", quote.text(node.value), node.from, node.to and " TO " .. node.to or "")
 end
 function rules.dereference(node) return bracketed(node.base) .. "." .. name(node.field) end
 function rules.subscript(node) return bracketed(node.base) .. "[" .. show(node.index) .. "]" end

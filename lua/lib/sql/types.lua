@@ -2,6 +2,8 @@
 --   {name="decimal", precision=12, scale=2}  {name="varchar", length=10}  {name="timestamp", precision=3}
 --   {name="array", element=T}  {name="map", key=T, value=T}  {name="row", fields={{name=?, type=T}}}
 
+local quote = require("lib.sql.quote")
+
 local M = {}
 
 ---@class SqlType
@@ -46,7 +48,7 @@ function M.row(fields) return { name = "row", fields = fields } end
 local function field_text(field)
   if not field.name then return M.text(field.type) end
   local name = field.name
-  if not name:find("^[%a_][%w_]*$") then name = '"' .. name:gsub('"', '""') .. '"' end
+  if not name:find("^[%a_][%w_]*$") then name = quote.name(name) end
   return name .. " " .. M.text(field.type)
 end
 
@@ -192,8 +194,6 @@ local engine_names = {
   ["interval year to month"] = "INTERVAL",
 }
 
-local function quote(name) return '"' .. name:gsub('"', '""') .. '"' end
-
 -- The engine's name for a type. Timestamps are microseconds inside of a statement; see M.engine_output.
 ---@param t SqlType
 ---@return string
@@ -204,7 +204,7 @@ function M.engine(t)
   if t.name == "map" then return ("MAP(%s, %s)"):format(M.engine(t.key), M.engine(t.value)) end
   if t.name == "row" then
     local parts = {}
-    for i, field in ipairs(t.fields) do parts[i] = quote(M.field_name(field, i)) .. " " .. M.engine(field.type) end
+    for i, field in ipairs(t.fields) do parts[i] = quote.name(M.field_name(field, i)) .. " " .. M.engine(field.type) end
     return ("STRUCT(%s)"):format(table.concat(parts, ", "))
   end
   return engine_names[t.name] or t.name:upper()

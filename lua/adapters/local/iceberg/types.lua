@@ -1,6 +1,7 @@
 -- Column types in three spellings: Iceberg's (table metadata), Trino's (what callers read and write) and DuckDB's (what
 -- the engine computes with). One reader takes all notations, and Hive's (`array<string>`, `struct<a:int>`), since DDL uses it.
 local errors = require "lib.errors"
+local quoting = require "lib.sql.quote"
 
 local M = {}
 
@@ -179,13 +180,8 @@ function M.parse(text, next_id) return parse(text, next_id, false) end
 -- The same for types as the engine names them: what Iceberg lacks is widened.
 function M.from_engine(text, next_id) return parse(text, next_id, true) end
 
--- Quotes an identifier for the engine.
-local function quote(name) return '"' .. name:gsub('"', '""') .. '"' end
-M.quote = quote
-
--- Quotes a text literal for the engine.
-local function literal(text) return "'" .. text:gsub("'", "''") .. "'" end
-M.literal = literal
+local quote, literal = quoting.name, quoting.text
+M.quote, M.literal = quote, literal
 
 local trino = {
   int = "integer", long = "bigint", float = "real", string = "varchar", binary = "varbinary", time = "time(6)",

@@ -3,6 +3,7 @@
 
 local errors = require("lib.errors")
 local macros = require("lib.sql.macros")
+local quote = require("lib.sql.quote")
 
 local M = {}
 
@@ -66,9 +67,7 @@ function M.fill(template, args, slots)
   return filled
 end
 
-function M.quote_text(text)
-  return "'" .. text:gsub("'", "''") .. "'"
-end
+M.quote_text = quote.text
 
 -- A template that names an argument twice, or a macro that does, doubles what is below it: nested forty times, a line of
 -- SQL would become a terabyte. The size is known before anything is written, as pieces are shared and not copied.
