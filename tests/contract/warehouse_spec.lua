@@ -283,6 +283,7 @@ for name, open in pairs(adapters) do
       assert.are.same({ { "t" } }, (f.rows "SHOW TABLES IN d"))
       assert.are.same({ { "a", "integer", "" }, { "b", "varchar", "" } }, (f.rows "DESCRIBE d.t"))
       assert.are.same({ { "d" } }, (f.rows "SHOW DATABASES LIKE 'd%'"))
+      assert.are.same({ { "date_add" } }, (f.rows "SHOW FUNCTIONS LIKE 'date_ad%'"))
       assert.is_true(#f.rows "EXPLAIN SELECT * FROM d.t" > 0)
       assert.matches("CREATE TABLE d.t", f.rows("SHOW CREATE TABLE d.t")[1][1])
     end)

@@ -2,7 +2,9 @@
 local errors = require "lib.errors"
 local metadata = require "adapters.local.iceberg.metadata"
 local names = require "lib.sql.names"
+local quote = require "lib.sql.quote"
 local resolve = require "adapters.local.warehouse.resolve"
+local sql = require "lib.sql"
 local store_module = require "adapters.local.iceberg.store"
 
 local M = {}
@@ -69,6 +71,12 @@ function show.tables(lake, tree, resolver)
 end
 
 function show.views() return listing({ "views" }, {}) end
+
+-- Those of the dialect that can be called here.
+function show.functions(_, tree)
+  return listing({ "Function" }, filtered(tree, sql.function_names()))
+end
+
 function show.catalogs() return listing({ "Catalog" }, { { "awsdatacatalog" } }) end
 
 local function located(resolver, tree)
@@ -159,8 +167,9 @@ function show.create_table(lake, tree, resolver)
   if properties then
     lines[#lines + 1] = "TBLPROPERTIES ("
     lines[#lines + 1] = "  'table_type'='ICEBERG'" .. (#properties > 0 and "," or "")
-    for i, p in ipairs(properties) do lines[#lines + 1] = ("  '%s'='%s'%s"):format(p[1], p[2]:gsub("'", "''"), i < #properties and ","
-      or "") end
+    for i, p in ipairs(properties) do
+      lines[#lines + 1] = ("  %s=%s%s"):format(quote.text(p[1]), quote.text(p[2]), i < #properties and "," or "")
+    end
     lines[#lines + 1] = ")"
   end
   local rows = {}
