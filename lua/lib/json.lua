@@ -18,12 +18,6 @@ function M.verbatim(t)
   return setmetatable(t, Verbatim)
 end
 
----@param t any
----@return boolean
-function M.is_verbatim(t)
-  return getmetatable(t) == Verbatim
-end
-
 -- Marks a table as a list, so that an empty one is written as [].
 ---@param t table?
 ---@return table

@@ -44,13 +44,6 @@ function M.camel(s)
   return (s:gsub("_(%w)", string.upper))
 end
 
--- maxRows -> max_rows
----@param s string
----@return string
-function M.snake(s)
-  return (s:gsub("%u", function(letter) return "_" .. letter:lower() end))
-end
-
 -- 1536 -> "1.5 KiB"
 ---@param bytes number
 ---@return string

@@ -1,3 +1,4 @@
+-- Small helpers on text.
 local text = require "lib.text"
 
 describe("lib.text", function()
@@ -26,8 +27,6 @@ describe("lib.text", function()
   for snake, camel in pairs { max_rows = "maxRows", sql = "sql", query_execution_id = "queryExecutionId", next_2 = "next2" } do
     it("writes " .. snake .. " as " .. camel, function() assert.are.equal(camel, text.camel(snake)) end)
   end
-
-  it("goes back to snake_case", function() assert.are.equal("query_execution_id", text.snake("queryExecutionId")) end)
 
   it("says sizes for people", function()
     assert.are.same({ "0 B", "1023 B", "1.0 KiB", "1.5 MiB" },
