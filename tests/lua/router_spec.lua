@@ -1,3 +1,4 @@
+-- Paths and methods to routes.
 local router = require "router"
 
 local function route(method, pattern) return { method = method, pattern = pattern } end

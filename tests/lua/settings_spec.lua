@@ -1,3 +1,4 @@
+-- Settings from the environment and from a file, and how wrong ones are told.
 local settings = require "settings"
 
 local function read(env) return settings.read(function(name) return env[name] end) end

@@ -1,3 +1,4 @@
+-- What a command line means, and how a wrong one is refused.
 local arguments = require "cli.arguments"
 
 local options = { { name = "output", short = "o", value = "FORMAT", choices = { "table", "json" }, meaning = "" },

@@ -1,3 +1,4 @@
+-- From the first word to the command; help, exit codes and the shape of failures.
 local commands = require "cli.commands"
 local errors = require "lib.errors"
 local fake_console = require "fake_console"

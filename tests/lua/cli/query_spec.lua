@@ -1,3 +1,4 @@
+-- The query command: where results go, in which format, and how many rows.
 local query = require "cli.query"
 
 local function collect(make, chunks)

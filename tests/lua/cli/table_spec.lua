@@ -1,3 +1,4 @@
+-- Tables for people: widths, alignment, what does not fit.
 local table_text = require "cli.table"
 
 describe("cli.table", function()

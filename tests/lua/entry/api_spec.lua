@@ -1,3 +1,4 @@
+-- Requests to answers over fake use cases: routing, input, the shape of answers and errors.
 local json = require "lib.json"
 local log = require "lib.log"
 local shape = require "lib.shape"

@@ -1,3 +1,4 @@
+-- Who may call: tokens, signed tokens, and calls from this machine.
 local auth = require "entry.auth"
 
 local crypto = { sha256 = function(s) return ("%-32s"):format("h" .. s):sub(1, 32) end, equal = function(a, b) return a == b end }

@@ -1,3 +1,4 @@
+-- Requests of the local server become calls of the API, and its answers replies.
 local json = require "lib.json"
 local log = require "lib.log"
 local make = require("entry.local").new

@@ -1,3 +1,4 @@
+-- Errors as values; every code has a status, an exit code and an explanation.
 local errors = require "lib.errors"
 local status = require "entry.status"
 local exit_codes = require "cli.exit_codes"

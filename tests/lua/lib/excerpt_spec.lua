@@ -1,3 +1,4 @@
+-- A line of source with a mark under the place that is meant.
 local excerpt = require "lib.excerpt"
 
 describe("lib.excerpt", function()

@@ -1,3 +1,4 @@
+-- Log lines as JSON, without secrets.
 local json = require "lib.json"
 local log = require "lib.log"
 

@@ -1,3 +1,4 @@
+-- The description of the API that is made from routes and shapes.
 local openapi = require "lib.openapi"
 local shape = require "lib.shape"
 local test_api = require "test_api"

@@ -1,3 +1,4 @@
+-- What a use-case file can reach, and what it cannot.
 local files = require "sm.files"
 local sandbox = require "lib.sandbox"
 

@@ -1,3 +1,4 @@
+-- Input checked against a shape: what is taken, what is refused, and why.
 local shape = require "lib.shape"
 
 local function accepts(s, value, expected, options)

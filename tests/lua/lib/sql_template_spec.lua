@@ -1,3 +1,4 @@
+-- SQL templates: each kind of value, lists, and mistakes that are found at start.
 local template = require "lib.sql_template"
 
 local function one(kind, value)

@@ -1,3 +1,4 @@
+-- "Did you mean": which of the known words is close to a wrong one.
 local suggest = require "lib.suggest"
 
 describe("lib.suggest", function()

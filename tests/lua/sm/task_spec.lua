@@ -1,3 +1,4 @@
+-- Tasks, waiting, cancelling and limits.
 local task = require "sm.task"
 
 describe("sm.task", function()

@@ -1,3 +1,4 @@
+-- The translator as a filter: one JSON object per line in, one per line out.
 local json = require("lib.json")
 local linemode = require("lib.sql.linemode")
 

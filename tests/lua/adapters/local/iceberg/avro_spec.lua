@@ -1,3 +1,4 @@
+-- Avro files as Iceberg wants them, and inflating what other writers compressed.
 local avro = require "adapters.local.iceberg.avro"
 local avro_file = require "adapters.local.iceberg.avro_file"
 

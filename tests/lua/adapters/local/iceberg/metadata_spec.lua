@@ -1,3 +1,4 @@
+-- Table metadata and its changes; manifests and what a scan takes of them.
 local manifest = require "adapters.local.iceberg.manifest"
 local metadata = require "adapters.local.iceberg.metadata"
 local types = require "adapters.local.iceberg.types"

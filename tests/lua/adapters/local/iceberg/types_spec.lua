@@ -1,3 +1,4 @@
+-- Types in their three spellings, and single values as Iceberg stores them in bounds.
 local types = require "adapters.local.iceberg.types"
 local values = require "adapters.local.iceberg.values"
 
