@@ -95,7 +95,7 @@ static struct file_job *job_new(enum sm_status (*call)(struct file_job *), int (
 	fj->path2 = path2 != NULL ? strdup(path2) : NULL;
 	if ((path != NULL && fj->path == NULL) || (path2 != NULL && fj->path2 == NULL)) {
 		job_free(&fj->job); /* it is the start of fj */
-		return NULL; // cppcheck-suppress memleak
+		return NULL;        // cppcheck-suppress memleak
 	}
 	return fj;
 }

@@ -344,13 +344,14 @@ static int l_log_write(lua_State *L)
 }
 
 /*
- * access(method, path, status, seconds, bytes, request_id) -> text: the record of one answered request, written for every
- * one of them and therefore here. path is a JSON string, quotes included; method and id need no escapes.
+ * access(method, path, status, seconds, bytes, request_id) -> text: the record of one answered request, written for
+ * every one of them and therefore here. path is a JSON string, quotes included; method and id need no escapes.
  */
 static int l_log_access(lua_State *L)
 {
-	static const char form[] = "{\"time\":\"%s\",\"level\":\"info\",\"event\":\"request\",\"method\":\"%s\",\"path\":%s,\"status\":%d,"
-	                           "\"durationMs\":%lld.%03d,\"bytes\":%lld,\"requestId\":\"%s\"}";
+	static const char form[] =
+	    "{\"time\":\"%s\",\"level\":\"info\",\"event\":\"request\",\"method\":\"%s\",\"path\":%s,\"status\":%d,"
+	    "\"durationMs\":%lld.%03d,\"bytes\":%lld,\"requestId\":\"%s\"}";
 	size_t method_len, path_len, id_len;
 	const char *method = luaL_checklstring(L, 1, &method_len), *path = luaL_checklstring(L, 2, &path_len);
 	int status = (int)luaL_checkinteger(L, 3);
@@ -362,7 +363,8 @@ static int l_log_access(lua_State *L)
 	luaL_Buffer line;
 	char *text = luaL_buffinitsize(L, &line, size);
 	sm_datetime_format(sm_clock_wall_ns() / 1000, 3, time);
-	int len = snprintf(text, size, form, time, method, path, status, (long long)(us / 1000), (int)(us % 1000), bytes, id);
+	int len =
+	    snprintf(text, size, form, time, method, path, status, (long long)(us / 1000), (int)(us % 1000), bytes, id);
 	luaL_pushresultsize(&line, (size_t)len);
 	return 1;
 }
