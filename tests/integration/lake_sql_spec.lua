@@ -26,6 +26,35 @@ describe("statements on the lake", function()
     assert.are.equal("1", f.value "SELECT 1")
   end)
 
+  describe("a damaged file was an internal error without a name:", function()
+    local function path_of(uri) return (uri:gsub("^file://", "")) end
+    local function locations()
+      local table_ = assert(f.lake.store:load("d", "t"))
+      local list = table_.meta.snapshots[1]["manifest-list"]
+      return { metadata = table_.metadata_location, ["manifest list"] = list, manifest = f.lake.store:manifests(table_.meta.snapshots[1])[1].path }
+    end
+    local contents = { "", '{"format-version":2', '{"format-version":2}', "[]", "5", '{"format-version":2,"location":"file:///x","schemas":7}',
+      "Obj\1", ("x"):rep(5000) }
+
+    for _, which in ipairs { "metadata", "manifest list", "manifest" } do
+      it(which, function()
+        f.run "CREATE TABLE t AS SELECT 1 AS a"
+        local uri = locations()[which]
+        local whole = assert(files.read(path_of(uri)))
+        for _, text in ipairs(contents) do
+          assert(files.write(path_of(uri), text))
+          f.lake.store.cache = {}
+          local done, err = f.warehouse.run { sql = "SELECT a FROM t", database = "d", caller = "spec" }
+          assert.is_nil(done)
+          assert.is_true(err.code == "ExternalServiceError" or err.code == "NotSupported", text:sub(1, 40) .. ": " .. tostring(err))
+          if err.code == "ExternalServiceError" then assert.is_truthy(err.message:find(uri, 1, true), err.message) end
+        end
+        assert(files.write(path_of(uri), whole))
+        assert.are.equal("1", f.value "SELECT a FROM t")
+      end)
+    end
+  end)
+
   it("the engine itself reaches the lake, and nothing beside it", function()
     local con <close> = assert(f.lake.engine:connect())
     for _, path in ipairs { "/state.sqlite", "/catalog.sqlite", "/results/x.rows", "/lake/../state.sqlite", "/../x" } do

@@ -150,7 +150,7 @@ end
 ---@return table[]|nil entries, Error? err
 function M.read(text)
   local file, message = avro_file.read(text)
-  if not file then return nil, errors.new("InternalError", "manifest: " .. message) end
+  if not file then return nil, errors.new("ExternalServiceError", "manifest: " .. message) end
   local entries = {}
   for i, record in ipairs(file.records) do
     local entry = from_record(record)
@@ -206,7 +206,7 @@ end
 ---@return ManifestFile[]|nil manifests, Error? err
 function M.read_list(text)
   local file, message = avro_file.read(text)
-  if not file then return nil, errors.new("InternalError", "manifest list: " .. message) end
+  if not file then return nil, errors.new("ExternalServiceError", "manifest list: " .. message) end
   local manifests = {}
   for i, r in ipairs(file.records) do
     if (r.content or 0) ~= 0 then

@@ -50,10 +50,25 @@ function M.new(options)
   }
 end
 
+local function damaged(why) return errors.new("ExternalServiceError", "table metadata: " .. why) end
+
+-- What no reader can do without; nil when all of it is there.
+local function missing(meta)
+  if type(meta.location) ~= "string" then return "it has no location" end
+  for _, key in ipairs { "snapshots", "snapshot-log", "metadata-log", "schemas", "refs", "properties" } do
+    if meta[key] ~= nil and type(meta[key]) ~= "table" then return key .. " is of the wrong kind" end
+  end
+  for _, schema in ipairs(meta.schemas or {}) do
+    if type(schema.fields) == "table" and schema["schema-id"] == meta["current-schema-id"] then return nil end
+  end
+  return ("schema %s is not in it"):format(tostring(meta["current-schema-id"]))
+end
+
 -- Metadata written by others -> the shape the rest of the code relies on; version 1 and 3 tables are refused.
 ---@param meta table
 ---@return table|nil metadata, Error? err
 function M.check(meta)
+  if type(meta) ~= "table" then return nil, damaged("it is no object") end
   if meta["format-version"] ~= 2 then
     return nil, errors.new("NotSupported",
       ("Iceberg format version %s cannot be read here (version 2 can)"):format(tostring(meta["format-version"])))
@@ -62,6 +77,8 @@ function M.check(meta)
   for key, value in pairs(out) do
     if value == json.null then out[key] = nil end
   end
+  local problem = missing(out)
+  if problem then return nil, damaged(problem) end
   for _, key in ipairs { "snapshots", "snapshot-log", "metadata-log", "statistics",
     "partition-statistics" } do out[key] = copy_list(out[key]) end
   local snapshots = list()

@@ -52,14 +52,20 @@ function M.new_id()
   return string.unpack("<i8", crypto.random(8)) & math.maxinteger
 end
 
+-- A file that is not what it should be: whoever asks learns which one, and a fault of the disk is not one of ours.
+local function unreadable(uri, err)
+  if errors.is(err) and err.code == "NotSupported" then return err end
+  return errors.new("ExternalServiceError", ("%s is damaged: %s"):format(uri, errors.is(err) and err.message or tostring(err)))
+end
+
 -- Reads something immutable once.
 function Store:cached_read(uri, decode)
   local hit = self.cache[uri]
   if hit then return hit end
   local text, message, code = files.read(M.path(uri))
   if not text then return nil, errors.from(message, code == "not_found" and "io" or code, "read " .. uri) end
-  local value, err = decode(text)
-  if not value then return nil, err end
+  local ok, value, err = pcall(decode, text)
+  if not ok or not value then return nil, unreadable(uri, ok and err or value) end
   if self.cached >= CACHE_ENTRIES then self.cache, self.cached = {}, 0 end
   self.cache[uri] = value
   self.cached = self.cached + 1
@@ -68,7 +74,7 @@ end
 
 local function decode_metadata(text)
   local meta, message = json.decode(text)
-  if not meta then return nil, errors.new("InternalError", "table metadata: " .. tostring(message)) end
+  if not meta then return nil, errors.new("ExternalServiceError", "table metadata: " .. tostring(message)) end
   return metadata.check(meta)
 end
 
