@@ -244,7 +244,10 @@ local function through_delta(store, con, table_, files, make, operation, plan)
   return counts.rows
 end
 
+-- The files of the table to be changed, and SQL of its rows with their places.
 local function target_rows(store, table_)
+  local ok, refused = refuse_partitioned(table_)
+  if not ok then return nil, refused end
   local files, err = store:files(metadata.current(table_.meta))
   if not files then return nil, err end
   local sql
@@ -269,13 +272,10 @@ end
 
 ---@return integer|nil rows, Error? err
 function M.update(store, con, table_, plan)
-  local ok, err = refuse_partitioned(table_)
-  if not ok then return nil, err end
   local files, rows = target_rows(store, table_)
   if not files then return nil, rows end
   if #files == 0 then return 0 end
-  local set
-  set, err = assignments(table_, plan.set)
+  local set, err = assignments(table_, plan.set)
   if not set then return nil, err end
   local alias, list = alias_of(table_, plan), {}
   for i, field in ipairs(fields_of(table_)) do
@@ -294,8 +294,6 @@ end
 
 ---@return integer|nil rows, Error? err
 function M.delete(store, con, table_, plan)
-  local ok, err = refuse_partitioned(table_)
-  if not ok then return nil, err end
   local files, rows = target_rows(store, table_)
   if not files then return nil, rows end
   if #files == 0 then return 0 end
@@ -400,13 +398,10 @@ end
 
 ---@return integer|nil rows, Error? err
 function M.merge(store, con, table_, plan)
-  local ok, err = refuse_partitioned(table_)
-  if not ok then return nil, err end
   local files, rows = target_rows(store, table_)
   if not files then return nil, rows end
   if #files == 0 then return merge_into_empty(store, con, table_, plan) end
-  local given
-  given, err = clause_values(table_, plan, false)
+  local given, err = clause_values(table_, plan, false)
   if not given then return nil, err end
   local alias, inserts, gone = alias_of(table_, plan), false, {}
   for i, clause in ipairs(plan.clauses) do

@@ -146,16 +146,23 @@ local function refuse_create(run)
   return properties.read(tree.properties, tree.text_properties)
 end
 
+-- The properties of the table to be made; false when it is there already and need not be.
+local function may_create(run)
+  local given, err = refuse_create(run)
+  if not given then return nil, err end
+  local there
+  there, err = exists(run)
+  if there == nil then return nil, err end
+  return not there and given
+end
+
 local function declared_fields(columns)
   return fields_from(columns, function(t, next_id) return types.parse(type(t) == "string" and t or sql_types.text(t), next_id) end)
 end
 
 function M.CREATE_TABLE(run)
-  local given, err = refuse_create(run)
-  if not given then return nil, err end
-  local there
-  there, err = exists(run)
-  if there or there == nil then return there and 0, err end
+  local given, err = may_create(run)
+  if not given then return given == false and 0 or nil, err end
   local schema
   schema, err = declared_fields(run.tree.columns)
   if not schema then return nil, err end
@@ -196,11 +203,8 @@ local function fill_new(run, con, table_, select_sql)
 end
 
 function M.CREATE_TABLE_AS_SELECT(run)
-  local given, err = refuse_create(run)
-  if not given then return nil, err end
-  local there
-  there, err = exists(run)
-  if there or there == nil then return there and 0, err end
+  local given, err = may_create(run)
+  if not given then return given == false and 0 or nil, err end
   local plan
   plan, err = write_plan(run)
   if not plan then return nil, err end
