@@ -54,21 +54,12 @@ local function assigned(sql, field, given_type)
   return cast(sql, field)
 end
 
-local function target_file_bytes(table_)
-  return math.tointeger(tonumber(table_.meta.properties.write_target_data_file_size_bytes))
-end
-
 local function refuse_partitioned(table_)
   if table_.meta.partitioned then
     return nil, errors.new("NotSupported",
       ("table '%s.%s' is partitioned by another writer: it can be read here, not written"):format(table_.database, table_.name))
   end
   return true
-end
-
-local function write(con, table_, select_sql)
-  return writer.copy(con, table_.location, fields_of(table_), select_sql, target_file_bytes(table_),
-    table_.meta.properties["write.parquet.compression-codec"])
 end
 
 -- Commits, or removes the files that the commit did not take. The plan's token and the number of touched rows go into the
@@ -159,7 +150,7 @@ function M.insert(store, con, table_, plan)
   sql, err = insert_select(con, table_, plan)
   if not sql then return nil, err end
   local added
-  added, err = write(con, table_, sql)
+  added, err = writer.write(con, table_, sql)
   if not added then return nil, err end
   if #added == 0 then return 0 end
   local done
@@ -207,7 +198,7 @@ end
 
 local function only_inserts(store, con, table_, plan)
   local list = scan.names(fields_of(table_))
-  local added, err = write(con, table_, ("SELECT %s FROM %s"):format(list, DELTA))
+  local added, err = writer.write(con, table_, ("SELECT %s FROM %s"):format(list, DELTA))
   if not added then return nil, err end
   return commit(store, table_, { operation = "append", added = added, strict = true }, plan, writer.count(added))
 end
@@ -219,7 +210,7 @@ local function apply_delta(store, con, table_, files, counts, operation, plan)
   local sql, err = rewrite_select(table_, touched, places, counts.rows > counts.gone)
   if not sql then return nil, err end
   local added
-  added, err = write(con, table_, sql)
+  added, err = writer.write(con, table_, sql)
   if not added then return nil, err end
   return commit(store, table_, { operation = operation, added = added, removed = removed }, plan, counts.rows)
 end
@@ -387,7 +378,7 @@ local function merge_into_empty(store, con, table_, plan)
   local sql = ([[SELECT %s FROM (SELECT %s AS "$act", %s FROM %s) AS q WHERE "$act" IS NOT NULL]]):format(scan.names(fields_of(table_)),
     action_sql(plan.clauses, nil, true), merge_list(table_, plan, given, nil), plan.source_sql)
   local added
-  added, err = write(con, table_, sql)
+  added, err = writer.write(con, table_, sql)
   if not added then return nil, err end
   if #added == 0 then return 0 end
   local done

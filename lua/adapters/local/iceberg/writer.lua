@@ -3,6 +3,7 @@
 local crypto = require "sm.crypto"
 local errors = require "lib.errors"
 local files = require "sm.files"
+local metadata = require "adapters.local.iceberg.metadata"
 local store = require "adapters.local.iceberg.store"
 local task = require "sm.task"
 local types = require "adapters.local.iceberg.types"
@@ -123,6 +124,17 @@ function M.copy(con, location, fields, select_sql, file_bytes, codec)
   end
   written.done = true
   return list
+end
+
+--- The rows of a query as files of a table, as its properties want them.
+---@param con table
+---@param table_ table          a loaded table
+---@param select_sql string     gives the table's columns in order
+---@return DataFile[]|nil files, Error? err
+function M.write(con, table_, select_sql)
+  local properties = table_.meta.properties
+  return M.copy(con, table_.location, metadata.schema(table_.meta).fields, select_sql,
+    integer(properties.write_target_data_file_size_bytes), properties["write.parquet.compression-codec"])
 end
 
 ---@param list DataFile[]

@@ -190,10 +190,7 @@ end
 local function fill_new(run, con, table_, select_sql)
   local added, err = {}
   if not run.tree.with_no_data then
-    local meta = table_.meta
-    added, err = writer.copy(con, table_.location, metadata.schema(meta).fields, select_sql,
-      tonumber(meta.properties.write_target_data_file_size_bytes),
-      meta.properties["write.parquet.compression-codec"])
+    added, err = writer.write(con, table_, select_sql)
     if not added then return nil, err end
   end
   local made
