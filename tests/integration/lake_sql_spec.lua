@@ -273,6 +273,16 @@ describe("statements on the lake", function()
       assert.are.equal("2", f.value 'SELECT count(*) FROM "t$snapshots"')
       assert.are.equal("15", f.value "SELECT sum(a) FROM t")
     end)
+
+    it("keeps the table's compression when it joins small files", function()
+      f.run [[CREATE TABLE t (a integer) LOCATION 's3://b/t'
+        TBLPROPERTIES ('table_type'='ICEBERG', 'write_compression'='SNAPPY')]]
+      for i = 1, 3 do f.run("INSERT INTO t VALUES (" .. i .. ")") end
+      f.run "OPTIMIZE t REWRITE DATA USING BIN_PACK"
+      local con <close> = assert(f.lake.engine:connect())
+      local found = assert(con:query(("SELECT DISTINCT compression FROM parquet_metadata('%s/lake/**/*.parquet')"):format(f.data)))
+      assert.are.same({ "SNAPPY" }, { found.rows[1][1], found.rows[2] and found.rows[2][1] })
+    end)
   end)
 
   describe("names", function()

@@ -125,7 +125,7 @@ function M.optimize(store, con, database, name)
   rows, err = scan.rows(fields, small)
   if not rows then return nil, err end
   local added
-  added, err = writer.copy(con, table_.location, fields, ("SELECT %s FROM %s"):format(scan.names(fields), rows), target)
+  added, err = writer.write(con, table_, ("SELECT %s FROM %s"):format(scan.names(fields), rows))
   if not added then return nil, err end
   local done
   done, err = store:commit(table_, { operation = "replace", added = added, removed = removed })
