@@ -212,6 +212,11 @@ local function report(name, payload, err)
   log[level]("background_failed", fields)
 end
 
+-- A command tells its user what ended a refresh, so its log is for what nobody expected.
+local function report_faults(name, payload, err)
+  if not errors.is(err) or err.code == "InternalError" then report(name, payload, err) end
+end
+
 -- Life -------------------------------------------------------------------------------------------------------------
 
 -- Old versions of tables by their own rules, and files that nobody points to.
@@ -275,7 +280,8 @@ function M.local_profile(settings, options)
   if not held then return nil, data end
   local self = { settings = settings, data = data, lock = held, folder = lua_folder(), version = require("version").number,
     base_url = options.base_url or function() return settings.public_url end,
-    pipeline = pipeline_getter(options.on_reload), report = report }
+    pipeline = pipeline_getter(options.on_reload),
+    report = options.purpose == "command" and report_faults or report }
   local err
   self.source, err = source_of(settings, data)
   if self.source then self.state, err = require("adapters.local.state").open(data .. "/state.sqlite") end

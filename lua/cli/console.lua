@@ -23,7 +23,8 @@ function M.new(files)
     out_is_terminal = is_terminal(files, 1),
     err_is_terminal = is_terminal(files, 2),
   }
-  console.width = console.out_is_terminal and tonumber(env("COLUMNS")) or 0
+  local columns = tonumber(env("COLUMNS")) or 0
+  console.width = console.out_is_terminal and columns or 0
   console.colour = console.err_is_terminal and not set("NO_COLOR") and not dumb
   console.moves = console.err_is_terminal and not dumb
 
@@ -39,7 +40,7 @@ function M.new(files)
   end
   -- One line that is written over by the next; nothing at all unless standard error is a terminal.
   function console.progress(s)
-    if console.moves and not console.quiet then io.stderr:write("\r\27[K" .. s) end
+    if console.moves and not console.quiet then io.stderr:write("\r\27[K" .. (columns > 1 and s:sub(1, columns - 1) or s)) end
   end
   return console
 end

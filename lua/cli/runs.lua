@@ -8,6 +8,7 @@ local output = require "cli.output"
 local M = {}
 
 local POLL_SECONDS <const> = 0.25
+local STOP_SECONDS <const> = 10
 local BAR_WIDTH <const> = 24
 local ENDED <const> = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 local COLOURS <const> = { SUCCEEDED = "green", FAILED = "red", CANCELLED = "yellow" }
@@ -73,11 +74,23 @@ local function follow(console, session, id)
   end
 end
 
+-- Ends a refresh of this process: asks for it and stays until it is written down, else the job would look like running.
+local function stop(session, id)
+  local tasks = require "sm.task"
+  local path = "/runs/" .. escape(id)
+  session.client:call("DELETE", path)
+  for _ = 1, STOP_SECONDS / POLL_SECONDS do
+    local job = session.client:call("GET", path)
+    if not job or ENDED[job.state] then return end
+    tasks.sleep(POLL_SECONDS)
+  end
+end
+
 local function ended(console, session, id, parsed)
   -- In this process the refresh ends with it, so there is nothing but to stay.
   if not parsed.follow and not session.client.in_process then return exit_codes.OK end
   if session.client.in_process then
-    session.on_interrupt = function() session.client:call("DELETE", "/runs/" .. escape(id)) end
+    session.on_interrupt = function() stop(session, id) end
   end
   local code, err = follow(console, session, id)
   session.on_interrupt = nil

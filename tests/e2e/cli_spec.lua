@@ -203,6 +203,48 @@ describe("sewing", function()
       assert.are.equal(5, select(2, sewing("query --timeout 1 " .. ENDLESS)))
     end)
 
+    it("leaves no refresh that looks like running after Ctrl-C", function()
+      if not engine() then return pending "libduckdb.so is not there" end
+      local folder = servers.folder()
+      local log = folder .. ".log"
+      local pid = process.spawn(("bash -c 'SEWING_ROOT=%s SEWING_DATA=%s %s runs start & p=$!; echo pid $p; wait $p; echo ended $?'")
+        :format(files.cwd(), folder, servers.program), log)
+      local child = servers.eventually(function()
+        local text = files.read(log) or ""
+        return text:find("SUCCEEDED", 1, true) and text:match("pid (%d+)")
+      end, 20)
+      assert.is_truthy(child, files.read(log))
+      process.run("kill -INT " .. child)
+      local code = servers.eventually(function() return (files.read(log) or ""):match("ended (%d+)") end, 20)
+      if not code then process.kill(pid) end
+      local state = json.decode((sewing("runs list --output json --data " .. folder)))[1].state
+      files.remove(log)
+      files.remove_tree(folder)
+      assert.are.equal("130", code)
+      assert.is_truthy(({ CANCELLED = true, SUCCEEDED = true })[state], state)
+    end)
+
+    it("tells a failed load once, without its log", function()
+      if not engine() then return pending "libduckdb.so is not there" end
+      local folder = servers.folder()
+      assert(files.write(folder .. "/dbo_resident.csv", ""))
+      assert(files.write(folder .. "/dbo_visit.csv", ""))
+      local _, code, err = sewing(("runs start --data %s/lake"):format(folder), "SEWING_SOURCE=" .. folder)
+      files.remove_tree(folder)
+      assert.are.equal(1, code)
+      assert.matches("csv is empty", err, 1, true)
+      assert.is_nil(err:find("background_failed", 1, true))
+    end)
+
+    it("fits its tables to the terminal, told by the wrapper", function()
+      if not engine() then return pending "libduckdb.so is not there" end
+      if process.run("command -v script") == "" then return pending "script is not there" end
+      local out = process.run(("cd %s && env -u COLUMNS SEWING_DATA=%s script -qec 'stty rows 30 cols 50; ./sewing query %s' /dev/null")
+        :format(files.cwd(), data, [["SELECT * FROM gold.fact_visit LIMIT 2"]]))
+      for line in out:gsub("\r", ""):gmatch("[^\n]+") do assert.is_true(utf8.len(line) <= 70, line) end
+      assert.matches("…", out, 1, true)
+    end)
+
     it("is interrupted with 130", function()
       if not engine() then return pending "libduckdb.so is not there" end
       local log = data .. ".log"
