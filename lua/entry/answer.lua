@@ -84,9 +84,12 @@ function M.encode(result, shape)
   return body .. "\n" -- a shell's prompt starts on a line of its own
 end
 
+-- The state's own statements are for the log.
+local function without_statement(message) return (message:gsub("%s*%(in: .*%)$", "")) end
+
 local function envelope(err, request_id)
   local http = status.of[err.code] or 500
-  local inner = { code = err.code, message = err.message }
+  local inner = { code = err.code, message = http >= 500 and without_statement(err.message) or err.message }
   local whole = { error = inner }
   local details = err.details and convert(err.details) or nil
   if http >= 500 then inner.requestId = request_id end

@@ -24,6 +24,13 @@ local function expect_error(status, code, answer, body)
 end
 
 describe("entry.api", function()
+  it("a full disk told callers the state's own SQL", function()
+    local err = require("lib.errors").new("LimitExceeded", "query state: database or disk is full (in: INSERT INTO t (a, b))")
+    local status, body = require("entry.answer").of_error(err, "r-1")
+    assert.equal(503, status)
+    assert.is_truthy(body:find('"query state: database or disk is full"', 1, true), body)
+  end)
+
   it("answers a use case's result in camelCase", function()
     local answer, body = send("GET", "/health?deep=1")
     assert.are.same({ 200, { status = "ok", wasDeep = true } }, { answer.status, body })

@@ -67,7 +67,12 @@ function M.fill(template, args, slots)
   return filled
 end
 
-M.quote_text = quote.text
+-- Any text as a literal; the engine's statements end at U+0000, so that one is added by a function.
+function M.quote_text(text)
+  local quoted = quote.text(text)
+  if not quoted:find("\0", 1, true) then return quoted end
+  return "(" .. quoted:gsub("%z", "' || chr(0) || '") .. ")"
+end
 
 -- A template that names an argument twice, or a macro that does, doubles what is below it: nested forty times, a line of
 -- SQL would become a terabyte. The size is known before anything is written, as pieces are shared and not copied.

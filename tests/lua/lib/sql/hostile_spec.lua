@@ -25,6 +25,12 @@ describe("hostile SQL", function()
     refused("SELECT U&'\\+000000'", "SyntaxError", "U%+0000")
   end)
 
+  it("a NUL in the name of the database was an internal error", function()
+    local with_nul = setmetatable({ database = "a\0b'" }, { __index = ctx })
+    local query = sql.translate.query(sql.parse("SELECT CURRENT_SCHEMA"), with_nul)
+    assert.equal("SELECT ('a' || chr(0) || 'b''') AS \"_col0\"", query.sql)
+  end)
+
   it("half of a surrogate pair and text that is not UTF-8 reached the engine", function()
     refused("SELECT U&'\\D800'", "SyntaxError", "U%+D800")
     refused("SELECT U&'\\DFFF\\D800'", "SyntaxError", "U%+DFFF")
