@@ -25,7 +25,7 @@ function M.run(console, parsed)
   end
   local code = find(name)
   if not code then
-    local hint = suggest.hint(name, text.sorted_keys(errors.codes), 4)
+    local hint = suggest.hint(name, text.sorted_keys(errors.codes), math.min(4, #name // 2))
     return nil, errors.new("NotFound", ("there is no code '%s'%s; sewing explain lists them all"):format(name, hint))
   end
   local words, exit = errors.codes[code], exit_codes.of(code)

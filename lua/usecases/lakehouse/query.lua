@@ -54,7 +54,7 @@ local function find_or_start(ports, input, ctx)
 end
 
 local function download(ports, input, ctx)
-  if not input.sql then return nil, errors.new("MissingParam", "a download needs sql") end
+  if not input.sql then return nil, errors.new("MissingParam", "a download needs sql; the result of a queryExecutionId is read in pages, as JSON") end
   local ok, err = guard.read_only(input.sql)
   if not ok then return nil, err end
   local request = request_of(input, ctx)
