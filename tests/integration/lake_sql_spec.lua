@@ -283,6 +283,16 @@ describe("statements on the lake", function()
       local found = assert(con:query(("SELECT DISTINCT compression FROM parquet_metadata('%s/lake/**/*.parquet')"):format(f.data)))
       assert.are.same({ "SNAPPY" }, { found.rows[1][1], found.rows[2] and found.rows[2][1] })
     end)
+
+    it("keeps the table's compression when rows with other columns replace its own", function()
+      f.run [[CREATE TABLE t (a integer) LOCATION 's3://b/t'
+        TBLPROPERTIES ('table_type'='ICEBERG', 'write_compression'='SNAPPY')]]
+      f.run "CREATE TABLE staged AS SELECT 2 AS b, 'x' AS c"
+      assert(f.table_store.swap("d", "t", "staged"))
+      local con <close> = assert(f.lake.engine:connect())
+      local found = assert(con:query(("SELECT DISTINCT compression FROM parquet_metadata('%s/lake/**/t/data/*.parquet')"):format(f.data)))
+      assert.are.same({ "SNAPPY" }, { found.rows[1][1], found.rows[2] and found.rows[2][1] })
+    end)
   end)
 
   describe("names", function()

@@ -63,7 +63,7 @@ local function rewrite_files(lake, target, staged, list, schema)
   if not rows then return nil, err end
   local con <close>, refused = lake.engine:connect()
   if not con then return nil, refused end
-  return writer.copy(con, target.location, schema.fields, ("SELECT %s FROM %s"):format(scan.names(schema.fields), rows))
+  return writer.write(con, target, ("SELECT %s FROM %s"):format(scan.names(schema.fields), rows), schema.fields)
 end
 
 local function replace_rows(lake, target, staged, list)

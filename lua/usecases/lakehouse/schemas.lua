@@ -74,7 +74,7 @@ function M.run(ports, input)
       rest, err = add_tables(ports, input, name, from, input.limit and input.limit - told, list)
       if rest == nil then return nil, err end
       told = told + #list
-      databases[#databases + 1] = { name = name, tables = json.list(list) }
+      if #list > 0 or not input.search then databases[#databases + 1] = { name = name, tables = json.list(list) } end
       if rest then return { databases = json.list(databases), next_page_token = name .. "/" .. rest } end
     end
   end

@@ -130,10 +130,11 @@ end
 ---@param con table
 ---@param table_ table          a loaded table
 ---@param select_sql string     gives the table's columns in order
+---@param fields table[]?       the columns when they are not those of the current schema
 ---@return DataFile[]|nil files, Error? err
-function M.write(con, table_, select_sql)
+function M.write(con, table_, select_sql, fields)
   local properties = table_.meta.properties
-  return M.copy(con, table_.location, metadata.schema(table_.meta).fields, select_sql,
+  return M.copy(con, table_.location, fields or metadata.schema(table_.meta).fields, select_sql,
     integer(properties.write_target_data_file_size_bytes), properties["write.parquet.compression-codec"])
 end
 
