@@ -21,8 +21,7 @@ M.summary = "Run the steps of a refresh from the first unfinished one (backgroun
 M.ports = { "bus", "catalog", "clock", "functions", "ids", "jobs", "lock", "replication", "statements", "tasks", "warehouse" }
 M.input = shape.object {
   job_id = shape.string { doc = "the refresh" },
-  run = shape.string { optional = true },
-  cleanup_rule = shape.string { optional = true },
+  run = shape.string { optional = true }, cleanup_rule = shape.string { optional = true },
   event = shape.any { optional = true },
 }
 
