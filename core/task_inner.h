@@ -81,6 +81,10 @@ bool sm_task_passes(lua_State *L, lua_State *where);
 bool sm_is_kill_mark(lua_State *L, int index);
 /* Remembers where the running task's script stands. Allocates nothing in the Lua state. */
 void sm_task_note_place(struct sm_host *host, struct sm_task *task);
+/* The best that is known when memory ended while a stack moved: where the function at index of L is defined. */
+void sm_task_note_definition(lua_State *L, struct sm_task *task, int index);
+/* A C function: takes the task as light userdata and gives the error table of its kill. May raise without memory. */
+int sm_task_push_kill(lua_State *L);
 
 /* What runs now. Push may raise in L. */
 void sm_chain_push(lua_State *L, lua_State *co, bool can_wait);
