@@ -3,7 +3,7 @@ import concurrent.futures
 import time
 import urllib.request
 
-from common import call_json, load, scratch, sewing, table
+from common import call_json, load, median, scratch, sewing, table
 
 WIDE = "SELECT count(*) FROM UNNEST(sequence(1, {n})) AS a(i) CROSS JOIN UNNEST(sequence(1, 1000)) AS b(j) WHERE (i * 7919 + j * 104729) % 1000003 = 7"
 
@@ -28,6 +28,11 @@ with scratch() as folder, sewing(folder / "data") as (_, base):
         one(base, n)
         took = time.perf_counter() - begin
         n = max(1000, int(n / took))
+    alone = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        one(base, n)
+        alone.append(time.perf_counter() - begin)
     begin = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(60) as pool:
         running = [pool.submit(one, base, n + k) for k in range(60)]
@@ -42,6 +47,6 @@ with scratch() as folder, sewing(folder / "data") as (_, base):
 times.sort()
 good = sum(1 for status, state in states if status == 200 and state == "SUCCEEDED")
 table(f"60 parallel queries ({note})", ["what", "value"], [
-    ["one query alone", f"{took:.2f} s"], ["all 60", f"{total:.1f} s"], ["queries answered", f"{good} of 60"],
+    ["one query alone, median of 3", f"{median(alone):.2f} s"], ["all 60", f"{total:.1f} s"], ["queries answered", f"{good} of 60"],
     ["/health requests meanwhile (a new connection each)", len(times)],
     ["/health p50 / p99 / worst", f"{times[len(times) // 2]:.1f} / {times[int(len(times) * 0.99)]:.1f} / {times[-1]:.1f} ms"]])
