@@ -124,6 +124,54 @@ describe("sm.json encode", function()
     end
   end)
 
+  it("writes decimals as their shortest digits, whole families of them", function()
+    local function check(v)
+      local shortest
+      for digits = 1, 17 do
+        shortest = ("%%.%dg"):format(digits):format(v)
+        if tonumber(shortest) == v then break end
+      end
+      local text = json.encode(v)
+      assert.is_true(same(v, json.decode(text)), text)
+      if not shortest:find("e", 1, true) then
+        assert.are.equal(shortest:find(".", 1, true) and shortest or shortest .. ".0", text)
+      end
+    end
+    for i = 1, 3000 do
+      for _, scale in ipairs { 10, 100, 1000, 10000 } do check(i * 7919 % 1000003 / scale) end
+      check(-i / 1000)
+      check((i + 2 ^ 39) / 1000)
+      check(i * 0.1) -- neighbours of decimals
+    end
+    for _, v in ipairs { 0.001, 0.0009999, 999999999999.999, 1e12 + 0.5, 1000000000000.001, 0.125, 0.0625, -0.5 } do check(v) end
+  end)
+
+  it("keeps keys apart that the key cache puts in one place", function()
+    local members, want = {}, {}
+    for length = 1, 40 do
+      for i = 1, 60 do -- the same first, middle and last byte, another one between
+        local key = length < 4 and ("%c"):rep(length):format(65 + i, 65 + i % 7, 66) or
+          "a" .. ("x"):rep(length - 4) .. ("%c"):format(64 + i) .. "zz"
+        want[key] = length * 1000 + i
+        members[#members + 1] = ("%s:%d"):format(json.encode(key), length * 1000 + i)
+      end
+    end
+    local text = "{" .. table.concat(members, ",") .. "}"
+    local both = json.decode("[" .. text .. "," .. text .. "]")
+    assert.are.same(want, both[1])
+    assert.are.same(want, both[2])
+  end)
+
+  it("is not misled by tables of other sizes than the last", function()
+    local text = '[{"a":1,"b":2,"c":3},{},{"a":[1,2,3,4,5]},{"a":[]},{"a":[1]},{"a":{"b":[]},"c":1,"d":2},[],[[],[1],[]]]'
+    local list = json.decode(text)
+    assert.are.equal(text, json.encode(list, { sorted = true }))
+    assert.are.equal(0, #list[4].a)
+    assert.are.equal(1, #list[5].a)
+    local wide = json.decode("[" .. ("[1,2,3,4,5,6,7,8,9,10],[],"):rep(1000) .. "[]]")
+    for i = 2, #wide, 2 do assert.is_nil(next(wide[i])) end
+  end)
+
   it("tells lists from objects, also when they are empty", function()
     assert.are.equal("{}", json.encode {})
     assert.are.equal("[]", json.encode(json.array()))
