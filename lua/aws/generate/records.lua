@@ -1,0 +1,65 @@
+-- One service's model file: the records of everything that botocore knows about it, one line each, sorted.
+local botocore = require "aws.generate.botocore"
+local compact = require "aws.generate.compact"
+local json = require "sm.json"
+local names = require "aws.names"
+
+local M = {}
+
+-- A list even when the description has one string.
+local function as_list(value)
+  if value == nil then return nil end
+  return type(value) == "table" and value or json.array { value }
+end
+
+local function paginator(given)
+  return {
+    input_token = as_list(given.input_token), output_token = as_list(given.output_token), result_key = as_list(given.result_key),
+    limit_key = given.limit_key, more_results = given.more_results, non_aggregate_keys = given.non_aggregate_keys,
+  }
+end
+
+local function add_paginators(records, given, method_names)
+  for name, definition in pairs(given and given.pagination or {}) do
+    local method = method_names[name] or names.snake(name)
+    if records["operation." .. method] then records["paginator." .. method] = paginator(definition) end
+  end
+end
+
+local function add_waiters(records, given)
+  for name, definition in pairs(given and given.waiters or {}) do
+    local acceptors = json.array()
+    for i, acceptor in ipairs(definition.acceptors) do
+      acceptors[i] = { matcher = acceptor.matcher, argument = acceptor.argument, expected = acceptor.expected, state = acceptor.state }
+    end
+    records["waiter." .. names.snake(name)] = { operation = definition.operation, delay = definition.delay,
+      max_attempts = definition.maxAttempts, acceptors = acceptors }
+  end
+end
+
+---@param records table<string, any>
+---@return string text of a model file
+function M.text(records)
+  local keys = {}
+  for key in pairs(records) do keys[#keys + 1] = key end
+  table.sort(keys)
+  local lines = {}
+  for i, key in ipairs(keys) do lines[i] = key .. "\t" .. assert(json.encode(records[key], { sorted = true })) .. "\n" end
+  return table.concat(lines)
+end
+
+---@param root string     the folder of the botocore package
+---@param service string  as its data folder names it
+---@return string? text
+---@return string? message
+function M.of_service(root, service)
+  local parts = botocore.read(root, service)
+  if not parts then return nil, ("no service '%s' in %s"):format(service, root) end
+  local method_names = botocore.method_names(root)
+  local records = compact.records(parts.service, method_names)
+  add_paginators(records, parts.paginators, method_names)
+  add_waiters(records, parts.waiters)
+  return M.text(records)
+end
+
+return M
