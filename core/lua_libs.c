@@ -13,7 +13,7 @@ static const luaL_Reg modules[] = {
     {"sm.http_core", luaopen_sm_http_core}, {"sm.server", luaopen_sm_server},
     {"sm.sqlite", luaopen_sm_sqlite},       {"sm.json", luaopen_sm_json},
     {"sm.crypto", luaopen_sm_crypto},       {"sm.time", luaopen_sm_time},
-    {"sm.records", luaopen_sm_records},
+    {"sm.records", luaopen_sm_records},     {"sm.xml", luaopen_sm_xml},
     {"sm.libs", luaopen_sm_libs},           {"cjson", luaopen_cjson},
     {"cjson.safe", luaopen_cjson_safe},     {NULL, NULL},
 };
