@@ -83,6 +83,12 @@ M.list = {
   { name = "SEWING_HEALTH_OPEN", type = "boolean", default = false, profile = "local",
     meaning = "Answer /health without a token while authentication is on." },
 
+  -- In front of the functions.
+  { name = "SEWING_BASE_PATH", type = "text", profile = "aws",
+    meaning = "Path under which a gateway serves the API, as /lake, where the event does not say it (load balancers)." },
+  { name = "SEWING_INVOKE_MODE", type = "enum", values = { "buffered", "response_stream" }, default = "buffered", profile = "aws",
+    meaning = "How the function URL or REST API in front reads answers; response_stream lifts their limit of 6 MB." },
+
   -- Limits.
   { name = "SEWING_MAX_BODY_BYTES", type = "bytes", unit = "bytes", default = 8 << 20, min = 1024, max = 1 << 30, profile = "all",
     meaning = "Largest request body." },
@@ -210,6 +216,7 @@ local function cross_checks(values, problems)
       problem("SEWING_JWT_JWKS", "must be a file or an https:// URL")
     end
   end
+  if values.base_path and not values.base_path:find("^/[^?#]*[^/?#]$") then problem("SEWING_BASE_PATH", "must be like /lake") end
   if values.public_url and not values.public_url:find("^https?://[^/]+/?$") then
     problem("SEWING_PUBLIC_URL", "must be like https://lake.example.org")
   end

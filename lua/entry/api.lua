@@ -1,6 +1,6 @@
 -- A normalised request in, an answer out: route, caller, input, use case, JSON. Knows neither sockets nor gateway events.
 --
--- Request: { method, path (raw), query (raw or nil), headers (lower-case names), body?, request_id, base_url? }
+-- Request: { method, path (raw), query (raw or nil), headers (lower-case names), body?, request_id, base_url?, settings? }
 -- Answer:  { status, headers, body }   body: text, nil, or what entry/stream and entry/files make of streams and files
 local answer = require "entry.answer"
 local cors = require "entry.cors"
@@ -211,7 +211,7 @@ local function run_use_case(self, request, route, node, params, caller)
   local plan = plan_of(self, route, use_case)
   local clean, err = input.gather(plan, route, request, params, self.max_body_bytes)
   if not clean then return self:refuse(request, err, route, node) end
-  local ctx = { request_id = request.request_id, caller = caller, base_url = request.base_url, settings = self.settings,
+  local ctx = { request_id = request.request_id, caller = caller, base_url = request.base_url, settings = request.settings or self.settings,
     version = self.version }
   local result, outcome = use_case.run(plan.ports, clean, ctx)
   return finish(self, request, route, node, result, outcome, use_case.output)

@@ -5,6 +5,7 @@ local answer = require "entry.answer"
 local M = {}
 
 local KEEP_ALIVE_SECONDS <const> = 15
+local END_SECONDS <const> = 3 -- kept of an invocation's time to end in peace
 local NO_DEADLINE <const> = 0 -- what is written as it comes may take longer than other answers
 local RETRY <const> = "retry: 2000\n\n"
 
@@ -22,15 +23,30 @@ function M.frame(event)
   return table.concat(lines, "\n")
 end
 
-local function write_events(next_events, write)
+-- How long to wait for the next events, where the time is limited; nil when it is nearly over.
+---@param remaining (fun(): number?)?  seconds
+---@return fun(): number?
+function M.wait_within(remaining)
+  return function()
+    local left = remaining and remaining()
+    if not left then return KEEP_ALIVE_SECONDS end
+    return left > END_SECONDS and math.min(KEEP_ALIVE_SECONDS, left - END_SECONDS) or nil
+  end
+end
+
+---@param next_events fun(wait_seconds: number): table?
+---@param write fun(chunk: string): boolean?
+---@param options {wait: fun(): number?, once: boolean?}  once: only the first events, or the word that there are none yet
+function M.write_events(next_events, write, options)
   if not write(RETRY) then return end
-  while true do
-    local events = next_events(KEEP_ALIVE_SECONDS)
+  repeat
+    local wait = options.wait()
+    local events = wait and next_events(wait)
     if not events then return end
     local frames = {}
     for i, event in ipairs(events) do frames[i] = M.frame(event) end
     if not write(#frames > 0 and table.concat(frames) or ": keep-alive\n\n") then return end
-  end
+  until options.once
 end
 
 ---@param headers table
@@ -40,7 +56,8 @@ function M.events(headers, result)
   headers["Content-Type"] = "text/event-stream"
   headers["Cache-Control"] = "no-store"
   headers["X-Accel-Buffering"] = "no"
-  return { status = 200, headers = headers, deadline = NO_DEADLINE, body = function(write) write_events(result.events, write) end }
+  local function body(write) M.write_events(result.events, write, { wait = M.wait_within() }) end
+  return { status = 200, headers = headers, deadline = NO_DEADLINE, body = body, next_events = result.events }
 end
 
 -- A header value for a file name: quoted text without quotes and controls, and the exact name in UTF-8 beside it.

@@ -38,6 +38,7 @@ local MAY <const> = {
 local EXCEPTIONS <const> = {
   ["lua/lib/json.lua"] = { "sm.json" },                                -- the codec is the host's
   ["lua/lib/log.lua"] = { "sm.time", "sm.log", "sm.task" },            -- the facade of the host's log
+  ["lua/entry/lambda/house.lua"] = { "boot", "settings" },             -- where the process of a function begins
   ["lua/lib/sandbox.lua"] = { "sm" },                                  -- loads use cases inside of the host's limits
   ["lua/lib/task_extra.lua"] = { "sm" },                               -- the Lua half of sm.task
 }
