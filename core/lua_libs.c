@@ -8,14 +8,23 @@
 
 /* What a script can require, and who makes it; opened when first required. */
 static const luaL_Reg modules[] = {
-    {"sm.task_core", luaopen_sm_task_core}, {"sm.log", luaopen_sm_log},
-    {"sm.duckdb", luaopen_sm_duckdb},       {"sm.files", luaopen_sm_files},
-    {"sm.http_core", luaopen_sm_http_core}, {"sm.server", luaopen_sm_server},
-    {"sm.sqlite", luaopen_sm_sqlite},       {"sm.json", luaopen_sm_json},
-    {"sm.crypto", luaopen_sm_crypto},       {"sm.time", luaopen_sm_time},
-    {"sm.records", luaopen_sm_records},     {"sm.xml", luaopen_sm_xml},
-    {"sm.libs", luaopen_sm_libs},           {"cjson", luaopen_cjson},
-    {"cjson.safe", luaopen_cjson_safe},     {NULL, NULL},
+    {"sm.task_core", luaopen_sm_task_core},
+    {"sm.log", luaopen_sm_log},
+    {"sm.duckdb", luaopen_sm_duckdb},
+    {"sm.files", luaopen_sm_files},
+    {"sm.http_core", luaopen_sm_http_core},
+    {"sm.server", luaopen_sm_server},
+    {"sm.sqlite", luaopen_sm_sqlite},
+    {"sm.json", luaopen_sm_json},
+    {"sm.crypto", luaopen_sm_crypto},
+    {"sm.time", luaopen_sm_time},
+    {"sm.records", luaopen_sm_records},
+    {"sm.xml", luaopen_sm_xml},
+    {"sm.sigv4", luaopen_sm_sigv4},
+    {"sm.libs", luaopen_sm_libs},
+    {"cjson", luaopen_cjson},
+    {"cjson.safe", luaopen_cjson_safe},
+    {NULL, NULL},
 };
 
 static void forget(lua_State *L, const char *table, const char *const *names)
