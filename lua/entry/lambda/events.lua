@@ -44,6 +44,8 @@ M.list = {
   { name = "REST API", kind = "http", file = "rest",
     is = function(event) return type(event.httpMethod) == "string" end },
 
+  { name = "empty batch", kind = "calls", file = "sqs",
+    is = function(event) return is_table(event.Records) and #event.Records == 0 and next(event.Records) == nil end },
   { name = "SQS", kind = "calls", file = "sqs", is = records_from "aws:sqs" },
   { name = "Kinesis", kind = "calls", file = "kinesis", is = records_from "aws:kinesis" },
   { name = "DynamoDB stream", kind = "calls", file = "dynamodb", is = records_from "aws:dynamodb" },

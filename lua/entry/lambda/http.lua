@@ -25,10 +25,16 @@ local function settings_within(settings, seconds)
   return setmetatable({ request_seconds = seconds }, { __index = settings })
 end
 
+-- A base path that only the operator knows.
+local function without_base(request, base)
+  local below = base and gateway.without(request.path, base)
+  if below then request.path, request.prefix = below, request.prefix .. base end
+end
+
 local function complete(request, house, family, context)
   local settings = house.settings
   request.request_id = request_id(request, context)
-  request.path = settings.base_path and gateway.without(request.path, settings.base_path) or request.path
+  without_base(request, settings.base_path)
   request.base_url = settings.public_url and settings.public_url:gsub("/$", "") or request.origin and request.origin .. request.prefix
   request.settings = settings_within(house.visible, seconds_left(family, context))
   request.bytes = 0
