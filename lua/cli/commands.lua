@@ -74,6 +74,19 @@ M.list = {
     examples = { "sewing sql-translate \"SELECT date_diff('year', DATE '2000-06-15', DATE '2020-06-14')\"",
       "echo '{\"sql\": \"SELECT 1\"}' | sewing sql-translate" } },
 
+  { name = "aws-model", module = "cli.aws_model", summary = "List the AWS services that scripts can call, add one, renew all.",
+    usage = "aws-model [list | add SERVICE ... | update]", subcommands = { "list", "add", "update" },
+    options = { { name = "botocore", value = "DIR", meaning = "folder of the botocore package; default: the pinned one, installed by pip" } },
+    examples = { "sewing aws-model list", "sewing aws-model add ec2 iam" } },
+
+  { name = "conformance", module = "cli.conformance", summary = "Run the AWS bindings against the vectors that SDK teams publish.",
+    usage = "conformance [DIR]",
+    options = {
+      { name = "verbose", short = "v", meaning = "name every case that fails, and the listed exceptions" },
+      { name = "suite", value = "NAMES", meaning = "only these suites, with commas" },
+    },
+    examples = { "sewing conformance", "sewing conformance ../vectors --verbose --suite endpoints,jmespath" } },
+
   { name = "explain", module = "cli.explain", summary = "Say what an error code means and what to do.", usage = "explain CODE",
     options = {}, examples = { "sewing explain UnsafeSql", "sewing explain CooldownActive" } },
 

@@ -3,6 +3,7 @@ local botocore = require "aws.generate.botocore"
 local compact = require "aws.generate.compact"
 local json = require "sm.json"
 local names = require "aws.names"
+local rules = require "aws.generate.rules"
 
 local M = {}
 
@@ -37,6 +38,12 @@ local function add_waiters(records, given)
   end
 end
 
+local function add_endpoint(records, given, service)
+  local program, message = rules.compile(given)
+  if not program then error(("endpoint rules of %s: %s"):format(service, message), 0) end
+  for key, value in pairs(rules.records(program)) do records[key] = value end
+end
+
 ---@param records table<string, any>
 ---@return string text of a model file
 function M.text(records)
@@ -59,6 +66,7 @@ function M.of_service(root, service)
   local records = compact.records(parts.service, method_names)
   add_paginators(records, parts.paginators, method_names)
   add_waiters(records, parts.waiters)
+  if parts.rules then add_endpoint(records, parts.rules, service) end
   return M.text(records)
 end
 

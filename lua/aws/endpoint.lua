@@ -1,0 +1,178 @@
+-- Where a request goes: endpoint rules of the service, run on the client's settings and the caller's arguments; and how
+-- it is signed there.
+local engine = require "aws.endpoint.engine"
+local failure = require "aws.failure"
+local parameters = require "aws.endpoint.parameters"
+local partitions = require "aws.endpoint.partitions"
+
+local M = {}
+
+---@class aws.Endpoint
+---@field url string
+---@field headers table<string, string[]>
+---@field properties table
+---@field signing aws.Signing
+
+---@class aws.Signing
+---@field scheme "v4"|"v4a"|"v4-s3express"|"bearer"|"none"
+---@field name string?           of the service, in the signature
+---@field region string?
+---@field double_encode boolean  the path is encoded once more for the signature
+---@field unsigned_payload boolean?
+
+---Compiles a rule set as it is published.
+---@param rule_set table
+---@return table? program
+---@return string? message
+function M.compile(rule_set) return require("aws.generate.rules").compile(rule_set) end
+
+---Runs compiled rules on parameters.
+---@param program table
+---@param given table<string, any>
+---@param given_partitions table?  as in partitions.json; default: the shipped list
+---@return table? endpoint  url, headers, properties
+---@return string? message
+function M.run(program, given, given_partitions)
+  local lookup = given_partitions and partitions.from_json(given_partitions) or partitions.of
+  return engine.run(program, given, lookup)
+end
+
+-- The rules of a model; branches are read when they are reached.
+local function program_of(model)
+  local program = model.endpoint_program
+  if program then return program end
+  program = model:record("endpoint")
+  if not program then return nil end
+  program.part = function(number) return model:record(("endpoint.%03d"):format(number)) end
+  model.endpoint_program = program
+  model.endpoint_cache = { count = 0 }
+  return program
+end
+
+-- ---- signing ----
+
+local SCHEMES <const> = { sigv4 = "v4", ["sigv4-s3express"] = "v4-s3express", sigv4a = "v4a" }
+
+-- The first scheme that we can sign with; v4a is known and refused by the signer, so anything else goes before it.
+local function choose(schemes)
+  local asymmetric
+  for _, scheme in ipairs(schemes) do
+    local name = SCHEMES[scheme.name]
+    if name == "v4a" then asymmetric = asymmetric or scheme elseif name then return scheme, name end
+  end
+  if asymmetric then return asymmetric, "v4a" end
+end
+
+-- The region that a pseudo region such as aws-global stands for in a signature.
+local function signing_region(region)
+  if region and region:find("global", 1, true) then return partitions.of(region).implicitGlobalRegion end
+  return region
+end
+
+local function is_unsigned(operation)
+  if operation.authtype == "none" then return true end
+  local first = operation.auth and operation.auth[1]
+  return first == "smithy.api#noAuth"
+end
+
+---@param model aws.Model
+---@param operation table
+---@param properties table  of the endpoint
+---@param region string?
+---@return aws.Signing?
+---@return aws.Failure?
+function M.signing(model, operation, properties, region)
+  if is_unsigned(operation) then return { scheme = "none", double_encode = true } end
+  local metadata = model.metadata
+  local signing = { scheme = "v4", name = metadata.signingName or metadata.endpointPrefix, region = signing_region(region),
+    double_encode = metadata.serviceId ~= "S3" }
+  signing.unsigned_payload = operation.authtype == "v4-unsigned-body" or operation.unsignedPayload or nil
+  local schemes = properties.authSchemes
+  if not schemes then return signing end
+  local scheme, name = choose(schemes)
+  if not scheme then
+    return failure.refuse("unsupported", "UnsupportedSigning", "the endpoint asks for a way of signing that is not known here")
+  end
+  signing.scheme, signing.name = name, scheme.signingName or signing.name
+  signing.region = scheme.signingRegion or scheme.signingRegionSet and table.concat(scheme.signingRegionSet, ",") or signing.region
+  if scheme.disableDoubleEncoding ~= nil then signing.double_encode = not scheme.disableDoubleEncoding end
+  return signing
+end
+
+-- ---- resolving ----
+
+local CACHE_MAX <const> = 256
+
+local function cache_key(program, values)
+  local names = program.names
+  if not names then
+    names = {}
+    for name, spec in pairs(program.parameters) do
+      if not spec.unused then names[#names + 1] = name end
+    end
+    program.names = names
+  end
+  local parts = {}
+  for i, name in ipairs(names) do
+    local value = values[name]
+    parts[i] = type(value) == "table" and table.concat(value, "\1") or tostring(value)
+  end
+  return table.concat(parts, "\0")
+end
+
+local function explain(message, values)
+  if message:find("[Mm]issing [Rr]egion") or (values.Region == nil and message:find("needs a value of Region", 1, true)) then
+    return failure.refuse("config", "NoRegion",
+      "no region: set AWS_REGION, a region in the profile, or the option region")
+  end
+  return failure.refuse("config", "InvalidEndpoint", message)
+end
+
+-- The rules' answer for these parameters, remembered.
+local function run_cached(model, program, values)
+  local cache, key = model.endpoint_cache, cache_key(program, values)
+  local found = cache[key]
+  if found then return found end
+  local message
+  found, message = engine.run(program, values, partitions.of)
+  if not found then return explain(message, values) end
+  if cache.count >= CACHE_MAX then
+    cache = { count = 0 }
+    model.endpoint_cache = cache
+  end
+  cache[key], cache.count = found, cache.count + 1
+  return found
+end
+
+-- Services without rules: the name every service has had.
+local function plain(model, config)
+  if config.endpoint_url then return { url = config.endpoint_url, headers = {}, properties = {} } end
+  if not config.region then return explain("missing region", {}) end
+  local suffix = partitions.of(config.region).dnsSuffix
+  return { url = ("https://%s.%s.%s"):format(model.metadata.endpointPrefix, config.region, suffix), headers = {}, properties = {} }
+end
+
+---@param model aws.Model
+---@param operation table
+---@param params table   the caller's
+---@param config table   region, endpoint_url, use_fips, use_dualstack, s3, account_id, ...
+---@param built_in function?  default: from config
+---@return aws.Endpoint?
+---@return aws.Failure?
+function M.resolve(model, operation, params, config, built_in)
+  local program = program_of(model)
+  local found, err
+  if program then
+    built_in = built_in or parameters.built_ins(config)
+    found, err = run_cached(model, program, parameters.collect(program, model, operation, params, config, built_in))
+  else
+    found, err = plain(model, config)
+  end
+  if not found then return nil, err end
+  local signing
+  signing, err = M.signing(model, operation, found.properties, config.region)
+  if not signing then return nil, err end
+  return { url = found.url, headers = found.headers, properties = found.properties, signing = signing }
+end
+
+return M
