@@ -30,7 +30,8 @@ local MAY <const> = {
   lib = { "lib" },
   entry = { "lib", "entry", "router", "routes", "version", "sm" },
   adapters = { "lib", "adapters", "domain", "sm" },
-  cli = { "lib", "entry", "cli", "settings", "version", "boot", "sm" },
+  cli = { "lib", "entry", "cli", "settings", "version", "boot", "aws", "sm" },
+  aws = { "lib", "aws", "version", "sm" },
   sm = { "sm" },
 }
 
@@ -40,6 +41,7 @@ local EXCEPTIONS <const> = {
   ["lua/lib/log.lua"] = { "sm.time", "sm.log", "sm.task" },            -- the facade of the host's log
   ["lua/entry/lambda/house.lua"] = { "boot", "settings" },             -- where the process of a function begins
   ["lua/lib/sandbox.lua"] = { "sm" },                                  -- loads use cases inside of the host's limits
+  ["lua/cli/conformance.lua"] = { "conformance" },                     -- its suites are test files
   ["lua/lib/task_extra.lua"] = { "sm" },                               -- the Lua half of sm.task
 }
 
