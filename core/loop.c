@@ -30,6 +30,7 @@ struct sm_loop {
 	struct sm_work *work_head, **work_tail;
 	pthread_t *workers;
 	unsigned worker_count, worker_max, workers_idle, queued;
+	unsigned works; /* submitted, and not yet told done; loop thread only */
 	bool closing;
 };
 
@@ -326,6 +327,20 @@ void sm_loop_hurry(struct sm_loop *loop)
 	loop->hurry = true;
 }
 
+bool sm_loop_is_quiet(struct sm_loop *loop, size_t count)
+{
+	int wait_ms = -1;
+	struct sm_prepare *next;
+	if (loop->hurry || loop->timer_count > 0 || loop->works > 0 || loop->io_count != count + 1 ||
+	    __atomic_load_n(&loop->wake_sent, __ATOMIC_RELAXED))
+		return false;
+	for (struct sm_prepare *prepare = loop->prepares; prepare != NULL; prepare = next) {
+		next = prepare->next;
+		prepare->run(prepare, &wait_ms);
+	}
+	return wait_ms < 0 && !loop->hurry;
+}
+
 void sm_loop_turn(struct sm_loop *loop, int wait_ms)
 {
 	/* What happened here may be what the caller waits for: then the poll must not sleep. */
@@ -349,6 +364,7 @@ void sm_loop_turn(struct sm_loop *loop, int wait_ms)
 static void work_done(struct sm_post *post)
 {
 	struct sm_work *work = (struct sm_work *)((char *)post - offsetof(struct sm_work, post));
+	work->loop->works--;
 	work->done(work, false);
 }
 
@@ -406,6 +422,7 @@ enum sm_status sm_work_submit(struct sm_loop *loop, struct sm_work *work)
 	if (status == SM_OK) {
 		*loop->work_tail = work;
 		loop->queued++;
+		loop->works++;
 		loop->work_tail = &work->next;
 		pthread_cond_signal(&loop->work_there);
 	}

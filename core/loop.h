@@ -27,6 +27,11 @@ void sm_loop_turn(struct sm_loop *loop, int wait_ms);
 /* The poll of this turn (or, from its last part, of the next) does not wait: something became ready outside the loop.
  */
 void sm_loop_hurry(struct sm_loop *loop);
+/*
+ * True when nothing can happen on the loop but on count registered file descriptors: no timer, no post, no work, no
+ * hook that wants a turn. Then a caller may wait in a system call of its own. Runs the prepare hooks.
+ */
+bool sm_loop_is_quiet(struct sm_loop *loop, size_t count);
 
 /* ---- file descriptors; the struct is the caller's and must outlive the registration ---- */
 struct sm_io {

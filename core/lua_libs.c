@@ -13,6 +13,7 @@ static const luaL_Reg modules[] = {
     {"sm.duckdb", luaopen_sm_duckdb},
     {"sm.files", luaopen_sm_files},
     {"sm.http_core", luaopen_sm_http_core},
+    {"sm.lambda", luaopen_sm_lambda},
     {"sm.server", luaopen_sm_server},
     {"sm.sqlite", luaopen_sm_sqlite},
     {"sm.json", luaopen_sm_json},

@@ -18,6 +18,7 @@ int luaopen_sm_xml(lua_State *L);
 int luaopen_cjson(lua_State *L); /* the codec of sm.json under its own names */
 int luaopen_cjson_safe(lua_State *L);
 int luaopen_sm_http_core(lua_State *L);
+int luaopen_sm_lambda(lua_State *L);
 int luaopen_sm_server(lua_State *L);
 int luaopen_sm_sigv4(lua_State *L);
 

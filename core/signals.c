@@ -4,6 +4,10 @@
  * The handler writes the number to a pipe; the loop calls the function of sm.task.on_signal in a task of its own.
  * Without such a function the program ends with 128 + number. A second signal before the first was looked at (a script
  * that never waits) ends the process at once.
+ *
+ * A host that waits in a system call of its own (wait_instead of vm.h) instead of the loop's poll would miss a signal
+ * that arrives just before that call. So from the signal on an alarm interrupts it every millisecond, until the loop
+ * has seen the signal.
  */
 #include "log.h"
 #include "task_inner.h"
@@ -12,7 +16,10 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <poll.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#define ALARM_US 1000
 
 static struct {
 	struct sm_io io;
@@ -21,6 +28,17 @@ static struct {
 	volatile sig_atomic_t unseen;
 	bool on;
 } signals;
+
+static void set_alarm(long us)
+{
+	struct itimerval every = {.it_interval.tv_usec = us, .it_value.tv_usec = us};
+	setitimer(ITIMER_REAL, &every, NULL);
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+}
 
 static void on_signal(int number)
 {
@@ -32,7 +50,14 @@ static void on_signal(int number)
 	} else if (write(signals.pipe[1], &byte, 1) < 0) {
 		_exit(128 + number);
 	}
+	if (signals.host != NULL && signals.host->wait_instead != NULL)
+		set_alarm(ALARM_US);
 	errno = saved;
+}
+
+bool sm_signals_waiting(void)
+{
+	return signals.unseen > 0;
 }
 
 static void handler_ended(void *owner, enum sm_task_end end, lua_State *co, int count)
@@ -64,6 +89,8 @@ static void pipe_ready(struct sm_io *io, short revents)
 	char numbers[16];
 	ssize_t count = read(io->fd, numbers, sizeof(numbers));
 	signals.unseen = 0;
+	if (signals.host->wait_instead != NULL)
+		set_alarm(0);
 	for (ssize_t i = 0; i < count; i++)
 		deliver(signals.host, numbers[i]);
 }
@@ -85,6 +112,8 @@ enum sm_status sm_host_signals(struct sm_host *host)
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	action = (struct sigaction){.sa_handler = on_alarm};
+	sigaction(SIGALRM, &action, NULL);
 	signals.on = true;
 	return SM_OK;
 }

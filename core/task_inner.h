@@ -102,6 +102,8 @@ void sm_open_table(lua_State *L);
 
 /* signals.c */
 void sm_signals_off(struct sm_host *host);
+/* True when a signal has come that the loop has not seen. */
+bool sm_signals_waiting(void);
 
 /* Sees to it that a deadline that passes while Lua runs is noticed. Cheap when it is on already. */
 void sm_watchdog_on(struct sm_host *host);

@@ -212,6 +212,8 @@ void sm_host_run(struct sm_host *host, bool (*done)(void *arg), void *arg)
 		sm_log_flush();
 		if (host->exiting || done(arg))
 			break;
+		if (!busy && host->ready_head == NULL && host->wait_instead != NULL && host->wait_instead(host))
+			continue;
 		sm_loop_turn(host->loop, busy || host->ready_head != NULL ? 0 : -1);
 	}
 	sm_log_flush();

@@ -36,6 +36,9 @@ struct sm_host {
 	bool exiting; /* sm.task.exit was called, or a signal nobody handles came */
 	int exit_code;
 	int on_signal; /* reference of the function called with a signal's name; LUA_NOREF */
+	/* NULL, or: waits in its own way instead of a turn of the loop and says true; false: the loop is to be turned. */
+	bool (*wait_instead)(struct sm_host *host);
+	void *waiter; /* of wait_instead */
 };
 
 /* root: the folder that holds lua/. NULL when there is no memory. */

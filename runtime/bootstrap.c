@@ -1,0 +1,119 @@
+/*
+ * bootstrap: the custom runtime of AWS Lambda.
+ *
+ * Runs lua/entry/lambda.lua, which loads the handler that _HANDLER names and then serves events, until the platform
+ * ends the process or the Runtime API is gone. Takes its settings from the environment, as the platform gives them.
+ */
+#include "log.h"
+#include "lua_lambda.h"
+
+#include <lauxlib.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ENTRY "lua/entry/lambda.lua"
+
+struct run {
+	struct sm_host *host;
+	const char *address;
+	bool ended;
+	int code;
+};
+
+/* The task that loads the handler has ended: true when events are being served. */
+static void started(void *owner, enum sm_task_end end, lua_State *co, int count)
+{
+	struct run *run = owner;
+	run->ended = true;
+	if (end != SM_TASK_OK) {
+		const char *message = NULL;
+		if (count > 0 && lua_istable(co, -1) && lua_getfield(co, -1, "message") == LUA_TSTRING)
+			message = lua_tostring(co, -1);
+		message = message != NULL ? message : "the runtime's own script failed";
+		sm_log_plain("bootstrap: %s", message);
+		if (end != SM_TASK_CANCELLED)
+			sm_lambda_init_error(run->address, "Runtime.InitError", message);
+		run->code = 1;
+	} else if (count > 0 && lua_isinteger(co, -count)) {
+		run->code = (int)lua_tointeger(co, -count);
+	}
+}
+
+static bool is_over(void *arg)
+{
+	const struct run *run = arg;
+	return run->ended && !sm_lambda_serves(run->host);
+}
+
+static bool holds_entry(const char *folder)
+{
+	char path[PATH_MAX + sizeof(ENTRY) + 1];
+	return snprintf(path, sizeof(path), "%s/" ENTRY, folder) < (int)sizeof(path) && access(path, R_OK) == 0;
+}
+
+/* The function's own folder, else $SEWING_ROOT, else the nearest folder at or above the program. */
+static bool find_root(char *root)
+{
+	const char *const given[] = {getenv("LAMBDA_TASK_ROOT"), getenv("SEWING_ROOT")};
+	for (size_t i = 0; i < 2; i++)
+		if (given[i] != NULL && given[i][0] != '\0' && realpath(given[i], root) != NULL && holds_entry(root))
+			return true;
+	ssize_t len = readlink("/proc/self/exe", root, PATH_MAX - 1);
+	if (len < 0)
+		return false;
+	root[len] = '\0';
+	for (int up = 0; up < 4; up++) {
+		memmove(root, dirname(root), strlen(root) + 1);
+		if (holds_entry(root))
+			return true;
+	}
+	return false;
+}
+
+static int fail(const struct run *run, const char *message)
+{
+	sm_log_plain("bootstrap: %s", message);
+	sm_lambda_init_error(run->address, "Runtime.InitError", message);
+	return 1;
+}
+
+static int serve(struct run *run, const char *root)
+{
+	char file[PATH_MAX + sizeof(ENTRY) + 1];
+	struct sm_host *host = run->host;
+	snprintf(file, sizeof(file), "%s/" ENTRY, root);
+	sm_close_doors(host->L);
+	if (sm_host_signals(host) != SM_OK)
+		return fail(run, "signals cannot be watched");
+	if (luaL_loadfilex(host->L, file, "t") != LUA_OK)
+		return fail(run, lua_tostring(host->L, -1));
+	lua_pushstring(host->L, run->address);
+	sm_task_start(host->L, 1, NULL, started, run, false);
+	sm_host_run(host, is_over, run);
+	return host->exiting ? host->exit_code : run->code;
+}
+
+int main(void)
+{
+	char root[PATH_MAX];
+	struct run run = {.address = getenv("AWS_LAMBDA_RUNTIME_API"), .code = 0};
+	signal(SIGPIPE, SIG_IGN);
+	if (run.address == NULL) {
+		sm_log_plain("bootstrap: AWS_LAMBDA_RUNTIME_API is not set. AWS Lambda or its emulator starts this program; "
+		             "on your own machine use ./sewing serve or ./sewing invoke");
+		return 1;
+	}
+	if (!find_root(root))
+		return fail(&run, "no " ENTRY " in LAMBDA_TASK_ROOT, SEWING_ROOT or beside the program");
+	run.host = sm_host_new(root);
+	if (run.host == NULL)
+		return fail(&run, "not enough memory");
+	int code = serve(&run, root);
+	sm_host_free(run.host);
+	return code;
+}
