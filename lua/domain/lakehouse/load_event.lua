@@ -18,6 +18,19 @@ function M.pattern(resource)
   }
 end
 
+--- Whether an event says that the load of this task has ended, one way or the other.
+---@param event any
+---@param resource string
+---@return boolean
+function M.is_end(event, resource)
+  if type(event) ~= "table" or event.source ~= M.SOURCE or type(event.detail) ~= "table" then return false end
+  local ended = event.detail.eventType == "REPLICATION_TASK_STOPPED" or event.detail.eventType == "REPLICATION_TASK_FAILED"
+  for _, name in ipairs(ended and type(event.resources) == "table" and event.resources or {}) do
+    if name == resource then return true end
+  end
+  return false
+end
+
 --- The event itself, as the cloud's replication writes it.
 ---@param resource string
 ---@param failed boolean

@@ -1,10 +1,12 @@
 -- The rules by which a job moves: what may start, what a failure does, how a job ends. Used by orchestrate and advance.
 local errors = require "lib.errors"
+local load_event = require "domain.lakehouse.load_event"
 local plan = require "domain.lakehouse.plan"
 local execute = require "domain.lakehouse.execute"
 
 local M = {}
 
+local HAND_OVER_PART <const> = 1 / 3
 local OVER <const> = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 
 ---@param job Job
@@ -41,6 +43,33 @@ function M.is_wanted(ports, job_id)
   if not job or M.is_over(job) then return false end
   local load = job.task and ports.replication.status(job.task)
   return job.cancel_requested or (load ~= nil and load.state ~= "running")
+end
+
+-- Which refreshes a call means that names none: those that wait for a load whose end is told, or those of a day.
+local function is_meant(ports, input)
+  if input.event == nil then return function(job) return job.run == input.run end end
+  if not load_event.is_end(input.event, ports.replication.resource()) then return nil end
+  return function(job) return job.task and not M.is_loaded(job) end
+end
+
+--- Wakes refreshes, each in a call of its own: a rule that stays for good knows no job, and tells of the end of any load.
+---@param ports table   functions, jobs, replication
+---@param input table   {event?: as the bus delivers it, run?: a day}
+---@return table|nil told {ok, run?}, Error?
+function M.announce(ports, input)
+  local told, meant = { ok = true }, is_meant(ports, input)
+  if not meant then return told end
+  local open, err = ports.jobs.unfinished()
+  for _, job in ipairs(open or {}) do
+    if meant(job) then
+      told.run = job.run
+      local ok, problem = ports.functions.invoke_async("advance", { job_id = job.id, run = job.run })
+      err = err or not ok and problem or nil
+    end
+  end
+  if err then return nil, errors.wrap(err, "wake the refreshes that wait") end
+  if told.run or input.event then return told end
+  return nil, errors.new("NotFound", "say which refresh (jobId); none is under way" .. (input.run and " for " .. input.run or ""))
 end
 
 -- What of an error is written into the job, where callers read it: our own faults are for the log.
@@ -90,9 +119,14 @@ local function run_wave(ports, work, ready, fence)
   return true
 end
 
-local function must_hand_over(ports, work)
-  local left = ports.tasks.remaining()
-  return left ~= nil and left < work.hand_over_seconds
+-- Says when what is left of a limited time calls for a fresh invocation: so many seconds, but no more than a part of what there
+-- was, or a short invocation would hand over for ever and never work.
+local function hand_over_check(ports, work)
+  local margin = math.min(work.hand_over_seconds, (ports.tasks.remaining() or math.huge) * HAND_OVER_PART)
+  return function()
+    local left = ports.tasks.remaining()
+    return left ~= nil and left < margin
+  end
 end
 
 --- Runs steps until the job is complete, one fails, or the time left calls for a fresh invocation.
@@ -101,13 +135,14 @@ end
 ---@param fence integer
 ---@return string|nil outcome "complete" | "hand over", Error?
 function M.run_steps(ports, work, fence)
+  local must_hand_over = hand_over_check(ports, work)
   while true do
     local job, err = ports.jobs.get(work.job.id)
     if not job then return nil, err end
     if job.cancel_requested then return nil, errors.new("Cancelled", "the refresh was cancelled") end
     local ready, complete = plan.ready(job.steps)
     if complete then return "complete" end
-    if must_hand_over(ports, work) then return "hand over" end
+    if must_hand_over() then return "hand over" end
     local ok
     ok, err = run_wave(ports, work, ready, fence)
     if not ok then return nil, err end

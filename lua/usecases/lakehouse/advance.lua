@@ -1,8 +1,8 @@
 -- Moves a refresh forward: notes the end of the load, then runs every step whose turn it is until the job is over.
 --
--- What it does: one runner per job; a second call while the first works changes nothing, so repeated events are
--- harmless. While steps run, the lock is kept alive and a cancel is looked for; a runner that lost the lock stops. Steps
--- that succeeded are never run again. When time runs short the job is handed to a fresh call.
+-- What it does: one runner per job; a second call while the first works changes nothing, so repeated events are harmless.
+-- While steps run, the lock is kept alive and a cancel is looked for; a runner that lost the lock stops. Steps that succeeded
+-- are never run again. When time runs short a fresh call goes on. An event that names no job moves all that wait for the load.
 -- What you may change here: the constants. The steps themselves follow from domain/lakehouse/pipeline.lua.
 local errors = require "lib.errors"
 local shape = require "lib.shape"
@@ -20,9 +20,8 @@ M.name = "advance"
 M.summary = "Run the steps of a refresh from the first unfinished one (background)."
 M.ports = { "bus", "catalog", "clock", "functions", "ids", "jobs", "lock", "replication", "statements", "tasks", "warehouse" }
 M.input = shape.object {
-  job_id = shape.string { doc = "the refresh" },
-  run = shape.string { optional = true }, cleanup_rule = shape.string { optional = true },
-  event = shape.any { optional = true },
+  job_id = shape.string { optional = true, doc = "the refresh" }, run = shape.string { optional = true },
+  cleanup_rule = shape.string { optional = true }, event = shape.any { optional = true, doc = "of the bus, instead of a refresh" },
 }
 
 -- Keeps the claim, and the lock once bronze is loaded, and looks for a cancel; its failure stops the work.
@@ -80,6 +79,7 @@ local function conclude(ports, job, claim, outcome, err)
 end
 
 function M.run(ports, input, ctx)
+  if not input.job_id then return runner.announce(ports, input) end
   local job, err = ports.jobs.get(input.job_id)
   if not job then return nil, err end
   local as_it_is = { ok = job.state ~= "FAILED", run = job.run, job_id = job.id, state = job.state }

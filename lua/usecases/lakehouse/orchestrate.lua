@@ -21,6 +21,7 @@ M.input = shape.object {
   job_id = shape.string { optional = true, doc = "the refresh; without it a new one begins" },
   run = shape.date { optional = true, falsy_is_absent = true, doc = "day of a new refresh" },
   triggered_at = shape.string { optional = true },
+  idempotency_key = shape.string { optional = true, max = 200, doc = "the same key starts a new refresh once" },
 }
 
 local function go_on(ports, job) return ports.functions.invoke_async("advance", { job_id = job.id, run = job.run }) end
@@ -46,7 +47,8 @@ end
 
 function M.run(ports, input, ctx)
   if not input.job_id then
-    local started, problem = starting.start(ports, { run = input.run or ctx.settings.fixed_run, owner = ctx.caller }, ctx)
+    local request = { run = input.run or ctx.settings.fixed_run, owner = ctx.caller, key = input.idempotency_key }
+    local started, problem = starting.start(ports, request, ctx)
     return started and { job_id = started.job_id, status = "accepted", run = started.run }, problem
   end
   local job, err = ports.jobs.get(input.job_id)

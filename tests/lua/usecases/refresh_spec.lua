@@ -157,6 +157,14 @@ describe("run", function()
 end)
 
 describe("orchestrate", function()
+  it("starts a new refresh once for the same key", function()
+    local ports = fakes.ports()
+    local first = assert(call("orchestrate", ports, { run = "2025-08-13", idempotency_key = "event-1" }))
+    local again = assert(call("orchestrate", ports, { run = "2025-08-13", idempotency_key = "event-1" }))
+    assert.equal(first.job_id, again.job_id)
+    assert.equal("CooldownActive", select(2, call("orchestrate", ports, { run = "2025-08-13", idempotency_key = "event-2" })).code)
+  end)
+
   it("subscribes to the end of the load before it starts the load", function()
     local ports = fakes.ports()
     local job = started(ports)
@@ -473,6 +481,67 @@ describe("advance", function()
     ports.tasks.remaining = function() return nil end
     assert(call("advance", ports, { job_id = job.id }))
     assert.equal("SUCCEEDED", job.state)
+  end)
+
+  it("works also where there never is much time, a part of it each time", function()
+    local ports = healthy()
+    local job = loaded(ports)
+    for _ = 1, 20 do
+      local left = 10 -- seconds of each invocation; a look at the clock costs two
+      ports.tasks.remaining = function()
+        left = left - 2
+        return left
+      end
+      assert(call("advance", ports, { job_id = job.id }))
+    end
+    assert.equal("SUCCEEDED", job.state)
+  end)
+
+  describe("told by an event that names no refresh", function()
+    local load_event = require "domain.lakehouse.load_event"
+    local function ended(ports, failed) return load_event.event(ports.replication.resource(), failed, "done", "2025-08-13T08:00:00Z") end
+
+    it("moves every one that waits for this load, in calls of their own", function()
+      local ports = healthy()
+      local job = loaded(ports)
+      local before = #ports.functions.calls
+      assert.same({ ok = true, run = job.run }, assert(call("advance", ports, { event = ended(ports) })))
+      assert.equal(before + 1, #ports.functions.calls)
+      assert.same({ name = "advance", payload = { job_id = job.id, run = job.run } }, ports.functions.calls[before + 1])
+      assert.equal("RUNNING", job.state)
+      assert(call("advance", ports, { event = ended(ports, true) }))
+      assert.equal(before + 2, #ports.functions.calls)
+    end)
+
+    it("does nothing for other events, for another task's, and again when all is done", function()
+      local ports = healthy()
+      local job = loaded(ports)
+      assert(call("advance", ports, { job_id = job.id }))
+      local before = #ports.functions.calls
+      local started_event, other = ended(ports), ended(ports)
+      started_event.detail.eventType = "REPLICATION_TASK_STARTED"
+      other.resources = { "arn:aws:dms:eu-west-1:123456789012:task:OTHER" }
+      for _, event in ipairs { ended(ports), started_event, other, {}, "text", { source = "aws.dms" } } do
+        assert.same({ ok = true }, assert(call("advance", ports, { event = event })))
+      end
+      assert.equal("NotFound", select(2, call("advance", ports, {})).code)
+      assert.equal(before, #ports.functions.calls)
+    end)
+
+    it("moves those of a day, where nothing but the day is said", function()
+      local ports = healthy()
+      local job = loaded(ports)
+      assert.same({ ok = true, run = job.run }, assert(call("advance", ports, { run = job.run })))
+      assert.equal(job.id, ports.functions.calls[#ports.functions.calls].payload.job_id)
+      assert.equal("NotFound", select(2, call("advance", ports, { run = "1999-01-01" })).code)
+    end)
+
+    it("fails when it cannot tell, so that the event comes again", function()
+      local ports = healthy()
+      loaded(ports)
+      ports.functions.invoke_async = function() return nil, errors.new("ExternalServiceError", "throttled") end
+      assert.equal("ExternalServiceError", select(2, call("advance", ports, { event = ended(ports) })).code)
+    end)
   end)
 end)
 
