@@ -60,6 +60,9 @@ local function run_service(folder, file, partitions, report)
   local cases = vectors.read_json(folder .. "/tests/" .. file).testCases
   if program then run_cases(service_name, program, cases, partitions, report) end
   local service = model.load(service_name)
+  if service then -- our operations with the rules published beside the cases: ours may be newer
+    service = setmetatable({ endpoint_program = program, endpoint_cache = { count = 0 } }, { __index = service })
+  end
   for i, case in ipairs(cases) do
     for j, input in ipairs(case.operationInputs or {}) do
       local name = ("%s#%d operation %d %s"):format(service_name, i, j, case.documentation or "")

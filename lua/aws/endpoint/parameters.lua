@@ -67,11 +67,7 @@ end
 ---@param given table<string, any>
 ---@return function
 function M.given_built_ins(given)
-  return function(name, _, operation, params)
-    local value = given[name]
-    if name == "AWS::S3::ForcePathStyle" then return path_style(operation, params, value) end
-    return value
-  end
+  return function(name) return given[name] end
 end
 
 local function from_operation(name, operation, params)
