@@ -95,7 +95,7 @@ static const struct sm_sigv4_pair *read_query(lua_State *L, int table, size_t *c
 		lua_geti(L, -1, 1);
 		pairs[i].name = pair_text(L, -1, "names of the query");
 		if (lua_geti(L, -2, 2) == LUA_TNIL)
-			pairs[i].value = (struct sm_bytes){"", 0};
+			pairs[i].value = (struct sm_bytes){NULL, 0};
 		else
 			pairs[i].value = pair_text(L, -1, "values of the query");
 		lua_pop(L, 3);
@@ -291,7 +291,7 @@ static int l_encode(lua_State *L)
 	return give_text(L, out, sm_sigv4_encode(out, text, lua_toboolean(L, 2)));
 }
 
-/* query({ { name, value }, ... }) -> "name=value&...", encoded, in the given order. */
+/* query({ { name, value }, ... }) -> "name=value&...", encoded, in the given order; no "=" without a value. */
 static int l_query(lua_State *L)
 {
 	size_t count;
@@ -305,9 +305,9 @@ static int l_query(lua_State *L)
 			status = sm_buf_addc(out, '&');
 		if (status == SM_OK)
 			status = sm_sigv4_encode(out, pairs[i].name, false);
-		if (status == SM_OK)
+		if (status == SM_OK && pairs[i].value.data != NULL)
 			status = sm_buf_addc(out, '=');
-		if (status == SM_OK)
+		if (status == SM_OK && pairs[i].value.data != NULL)
 			status = sm_sigv4_encode(out, pairs[i].value, false);
 	}
 	return give_text(L, out, status);

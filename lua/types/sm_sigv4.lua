@@ -42,7 +42,7 @@ function sigv4.event(chain, header, payload) end
 ---@return string
 function sigv4.encode(text, keep_slash) end
 
----"name=value&...", encoded, in the given order.
+---"name=value&...", encoded, in the given order; no "=" without a value.
 ---@param pairs table[] { name, value }
 ---@return string
 function sigv4.query(pairs) end

@@ -1,0 +1,146 @@
+-- Gives a request its address and its signature, in place. Done anew for each attempt: a signature is a few minutes' worth.
+--
+-- How an operation is signed: what the endpoint's rules say (signing name, region, scheme), unless the operation is unsigned
+-- by its model. The host that is signed is the one that is sent: with a port only when it is not the scheme's own.
+local failure = require "aws.failure"
+local sigv4 = require "sm.sigv4"
+
+local M = {}
+
+local UNSIGNED <const> = "UNSIGNED-PAYLOAD"
+local DEFAULT_PORT <const> = { http = "80", https = "443" }
+
+-- Headers of the attempt before; the ones of this attempt may be fewer.
+local OURS <const> = { "authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set", "x-amz-s3session-token" }
+
+---@class aws.Placed   a request with its address: what sign.place adds
+---@field url string
+---@field scheme string
+---@field host string
+---@field sent_path string  as it goes on the wire, with the endpoint's own path before it
+
+-- "https://host:port/base" -> scheme, host, base path without the slash at its end.
+local function split_url(url)
+  local scheme, host, base = url:match("^(https?)://([^/?#]+)([^?#]*)$")
+  if not scheme then return nil end
+  return scheme, host, (base:gsub("/+$", ""))
+end
+
+---Host, path and URL of the request, from the endpoint. The endpoint's own headers are added.
+---@param request aws.Request
+---@param endpoint table   { url, headers? }
+---@param config aws.Config?
+---@return aws.Request? request  the same
+---@return aws.Failure? failure
+function M.place(request, endpoint, config)
+  local scheme, host, base = split_url(endpoint.url)
+  if not scheme then
+    return failure.refuse("config", "InvalidEndpoint", ("'%s' is no endpoint: http:// or https:// and a host"):format(tostring(endpoint.url)))
+  end
+  local port = host:match(":(%d+)$")
+  if port and port == DEFAULT_PORT[scheme] then host = host:sub(1, -#port - 2) end
+  if request.host_prefix and not (config and config.disable_host_prefix) then host = request.host_prefix .. host end
+  local path = base .. request.path
+  if path == "" then path = "/" end
+  request.scheme, request.host, request.sent_path = scheme, host, path
+  request.headers.host = host
+  for name, value in pairs(endpoint.headers or {}) do
+    request.headers[name:lower()] = type(value) == "table" and table.concat(value, ",") or value
+  end
+  M.set_url(request)
+  return request
+end
+
+---The URL again, after a change of path or query.
+function M.set_url(request)
+  local query = request.query and #request.query > 0 and "?" .. sigv4.query(request.query) or ""
+  request.url = ("%s://%s%s%s"):format(request.scheme, request.host, request.sent_path, query)
+end
+
+local function has(list, value)
+  for _, one in ipairs(list or {}) do
+    if one == value then return true end
+  end
+  return false
+end
+
+---How this operation is signed: "v4", "v4a" or "none".
+---@param endpoint table
+---@param operation table?
+---@return string? scheme
+---@return aws.Failure? failure
+function M.scheme(endpoint, operation)
+  local authtype = operation and operation.authtype
+  if authtype == "none" then return "none" end
+  if authtype == "bearer" then return failure.refuse("unsupported", "BearerToken", "operations with bearer tokens are not offered") end
+  local auth = operation and operation.auth
+  if auth and #auth > 0 and not has(auth, "aws.auth#sigv4") and not has(auth, "aws.auth#sigv4a") then
+    if has(auth, "smithy.api#noAuth") then return "none" end
+    return failure.refuse("unsupported", "AuthScheme", "operations with " .. tostring(auth[1]) .. " are not offered")
+  end
+  return endpoint.signing and endpoint.signing.scheme or "v4"
+end
+
+-- The hash that stands for the body, and whether it is sent beside the signature: always to S3, elsewhere when it is no hash.
+local function payload(request, operation, s3)
+  if request.payload_hash then return request.payload_hash, true end
+  local unsigned = operation and (operation.unsignedPayload or operation.authtype == "v4-unsigned-body")
+  if type(request.body or "") ~= "string" then unsigned = true end
+  if unsigned and request.scheme == "https" then return UNSIGNED, true end
+  if type(request.body or "") ~= "string" then
+    return failure.refuse("unsupported", "UnsignedStream", "a streamed body is signed only over https, or to S3 in chunks")
+  end
+  return sigv4.sha256_hex(request.body or ""), s3
+end
+
+---What the signer needs to know, for header and query form.
+---@return table? options
+---@return aws.Failure? failure
+local function options_of(request, signing, credentials, now)
+  if not credentials then return failure.refuse("credentials", "NoCredentials", "no credentials to sign with") end
+  local s3 = signing.double_encode == false
+  return {
+    method = request.method, path = request.sent_path, query = request.query, headers = request.headers,
+    access_key = credentials.access_key, secret_key = credentials.secret_key, session_token = credentials.session_token,
+    region = signing.region, service = signing.name, time = now, double_encode = not s3, normalize = not s3,
+    v4a = signing.scheme == "v4a" or nil,
+  }
+end
+
+M.options = options_of
+
+---Places the request and signs it. Credentials may be nil for unsigned operations.
+---@param request aws.Request  changed in place: url, headers; also seed_signature and signed_at
+---@param endpoint table
+---@param credentials aws.Credentials?
+---@param config aws.Config
+---@param now number
+---@param operation table?
+---@return aws.Request? request
+---@return aws.Failure? failure
+function M.request(request, endpoint, credentials, config, now, operation)
+  for _, name in ipairs(OURS) do request.headers[name] = nil end
+  local ok, err = M.place(request, endpoint, config)
+  if not ok then return nil, err end
+  local scheme
+  scheme, err = M.scheme(endpoint, operation)
+  if not scheme then return nil, err end
+  if scheme == "none" then return request end
+  local signing = endpoint.signing
+  local options
+  options, err = options_of(request, signing, credentials, now)
+  if not options then return nil, err end
+  local hash, sent = payload(request, operation, signing.double_encode == false)
+  if not hash then return nil, sent --[[@as aws.Failure]] end
+  options.payload_hash, options.sign_hash = hash, sent
+  if signing.name == "s3express" and credentials.express then -- keys of a session: their token has a header of its own
+    request.headers["x-amz-s3session-token"], options.session_token = options.session_token, nil
+  end
+  local added, signature = sigv4.sign(options)
+  if not added then return failure.refuse("validation", "CannotSign", signature) end
+  for name, value in pairs(added) do request.headers[name] = value end
+  request.seed_signature, request.signed_at = signature, now
+  return request
+end
+
+return M
