@@ -1,4 +1,5 @@
 -- Application load balancers, with and without the target group's attribute for several values of a header.
+local fields = require "entry.lambda.fields"
 local gateway = require "entry.lambda.gateway"
 local json = require "lib.json"
 local reasons = require("entry.status").reasons
@@ -20,7 +21,7 @@ function M.request(event)
   local headers = gateway.headers(event)
   local body, err = gateway.body(event)
   local scheme = headers["x-forwarded-proto"] == "http" and "http://" or "https://"
-  return { method = event.httpMethod:upper(), path = gateway.clean_path(gateway.text(event.path) or "/"),
+  return { method = event.httpMethod:upper(), path = gateway.clean_path(fields.text(event.path) or "/"),
     query = gateway.query(event, true), headers = headers, body = body, prefix = "",
     origin = headers.host and headers.host ~= "" and scheme .. headers.host or nil,
     is_health_check = is_health_check(headers) }, err
@@ -40,7 +41,7 @@ end
 function M.answer(answer, body, is_base64, event)
   local out = { statusCode = answer.status, body = body, isBase64Encoded = is_base64,
     statusDescription = ("%d %s"):format(answer.status, reasons[answer.status] or "Unknown") }
-  if gateway.object(event.multiValueHeaders) then
+  if fields.object(event.multiValueHeaders) then
     out.multiValueHeaders = all_lists(answer.headers)
   else
     out.headers = gateway.single_headers(answer.headers)

@@ -1,5 +1,7 @@
 -- Events of an EventBridge bus, and of schedules: those of rules and those of EventBridge Scheduler look alike.
 -- A rule with a constant Input sends that instead, and it arrives as a direct call.
+local fields = require "entry.lambda.fields"
+
 local M = {}
 
 local function is_scheduled(event) return event["detail-type"] == "Scheduled Event" end
@@ -7,7 +9,7 @@ local function is_scheduled(event) return event["detail-type"] == "Scheduled Eve
 -- A schedule means the day it was due; it says so itself, so that a late or repeated delivery means no other day.
 local function add_day(input, event, use_case)
   local run = use_case.input and use_case.input.field_shapes and use_case.input.field_shapes.run
-  local day = type(event.time) == "string" and event.time:match("^%d%d%d%d%-%d%d%-%d%d")
+  local day = fields.text(event.time) and event.time:match("^%d%d%d%d%-%d%d%-%d%d")
   if run and run.kind == "date" and input.run == nil then input.run = day end
   return input
 end
@@ -24,7 +26,7 @@ function M.calls(event, use_case)
     for name, value in pairs(detail) do input[name] = value end
   end
   if is_scheduled(event) then add_day(input, event, use_case) end
-  return { { input = input, id = event.id, caller = is_scheduled(event) and "schedule" or event.source } }
+  return { { input = input, id = fields.text(event.id), caller = is_scheduled(event) and "schedule" or event.source } }
 end
 
 return M

@@ -1,5 +1,6 @@
 -- Changes of a DynamoDB table, in order. The input is the new item (the old one, or the keys, when there is no new one) as plain
 -- values; a use case that declares `event` gets { name, keys, new_item, old_item } there.
+local fields = require "entry.lambda.fields"
 local json = require "lib.json"
 
 local M = {}
@@ -22,6 +23,7 @@ end
 
 -- Numbers come as text of up to 38 digits; those that do not fit stay text.
 local function number(text)
+  if type(text) ~= "string" then return text end
   local n = tonumber(text)
   if math.type(n) == "integer" then return n end
   if not n or n ~= n or #text > 17 then return text end
@@ -38,20 +40,24 @@ end
 
 local function as_it_is(value) return value end
 
-local function bytes(text) return require("sm.crypto").unbase64(text) or text end
+local function bytes(text) return type(text) == "string" and require("sm.crypto").unbase64(text) or text end
 
 local readers = { S = as_it_is, N = number, BOOL = as_it_is, B = bytes, M = plain_map, L = plain_list,
   SS = set_of(as_it_is), NS = set_of(number), BS = set_of(bytes), NULL = function() return json.null end }
 
+local WANTS <const> = { S = "string", N = "string", BOOL = "boolean", B = "string", M = "table", L = "table", SS = "table", NS = "table",
+  BS = "table", NULL = "boolean" }
+
+-- { N = "1" } -> 1. What is no such pair is left out.
 plain = function(value)
-  local kind, inner = next(value)
-  local read = readers[kind]
-  return read and read(inner) or nil
+  local kind, inner = next(fields.within(value))
+  if kind == nil or type(inner) ~= WANTS[kind] then return nil end
+  return readers[kind](inner)
 end
 
-local function image(record, name)
-  local map = record.dynamodb[name]
-  return type(map) == "table" and plain_map(map) or nil
+local function image(change, name)
+  local map = fields.object(change[name])
+  return map and plain_map(map)
 end
 
 ---@param event table
@@ -60,12 +66,12 @@ end
 function M.items(event, use_case)
   local items = {}
   local wants_event = use_case.input and use_case.input.field_shapes and use_case.input.field_shapes.event
-  for i, record in ipairs(event.Records) do
-    if type(record.dynamodb) ~= "table" then record.dynamodb = {} end
-    local new, old, keys = image(record, "NewImage"), image(record, "OldImage"), image(record, "Keys")
+  for i, record in ipairs(fields.records(event.Records)) do
+    local change = fields.within(record.dynamodb)
+    local new, old, keys = image(change, "NewImage"), image(change, "OldImage"), image(change, "Keys")
     local input = wants_event and { event = { name = record.eventName, keys = keys, new_item = new, old_item = old } }
       or new or old or keys or {}
-    items[i] = { item = record.dynamodb.SequenceNumber,
+    items[i] = { item = change.SequenceNumber,
       calls = { { input = input, id = record.eventID, caller = "stream", record = record } } }
   end
   return items

@@ -1,24 +1,12 @@
 -- What the families of HTTP events have in common: pieces of a request out of an event, a body that fits into an answer.
 local errors = require "lib.errors"
+local fields = require "entry.lambda.fields"
 local json = require "lib.json"
 
 local M = {}
 
 M.LAMBDA_BYTES = 6 << 20 -- of an answer that is not streamed
 local SURELY_FITS <const> = 6 -- no byte of a body needs more of the JSON around it
-
--- JSON null is absent.
----@param value any
----@return string?
-function M.text(value)
-  if type(value) == "string" then return value end
-end
-
----@param value any
----@return table?
-function M.object(value)
-  if type(value) == "table" then return value end
-end
 
 -- One text of a header's values, as RFC 9110 joins them.
 local function joined(name, values)
@@ -37,7 +25,7 @@ end
 ---@return table<string, string>
 function M.headers(event)
   local out = {}
-  for _, map in ipairs { M.object(event.headers) or {}, M.object(event.multiValueHeaders) or {} } do
+  for _, map in ipairs { fields.within(event.headers), fields.within(event.multiValueHeaders) } do
     for name, values in pairs(map) do
       local key = tostring(name):lower()
       out[key] = joined(key, values) or out[key]
@@ -59,15 +47,17 @@ local function as_it_is(s) return s end
 ---@param encoded boolean   names and values are percent-encoded still
 ---@return string?
 function M.query(event, encoded)
-  local many, one = M.object(event.multiValueQueryStringParameters), M.object(event.queryStringParameters)
+  local many, one = fields.object(event.multiValueQueryStringParameters), fields.object(event.queryStringParameters)
   local map = many and next(many) ~= nil and many or one
   if not map or next(map) == nil then return nil end
   local write = encoded and as_it_is or M.escape
-  local pairs_of, names = {}, require("lib.text").sorted_keys(map)
+  local pairs_of, names = {}, {}
+  for name in pairs(map) do names[#names + 1] = fields.text(name) end
+  table.sort(names)
   for _, name in ipairs(names) do
     local values = map[name]
     for _, value in ipairs(type(values) == "table" and values or { values }) do
-      pairs_of[#pairs_of + 1] = write(name) .. "=" .. (type(value) == "string" and write(value) or "")
+      pairs_of[#pairs_of + 1] = write(name) .. "=" .. write(fields.text(value) or "")
     end
   end
   return table.concat(pairs_of, "&")

@@ -1,5 +1,6 @@
 -- HTTP APIs of API Gateway (payload format 2.0) and function URLs, which have the same form.
 local caller = require "entry.lambda.caller"
+local fields = require "entry.lambda.fields"
 local gateway = require "entry.lambda.gateway"
 local paths = require "entry.lambda.paths"
 
@@ -14,13 +15,15 @@ M.url = setmetatable({ streams = true, limit_seconds = 900 }, { __index = M })
 ---@param event table
 ---@return table family   M or M.url
 function M.variant(event)
-  local domain = gateway.text(event.requestContext.domainName) or ""
+  local domain = fields.text(event.requestContext.domainName) or ""
   return domain:find(".lambda-url.", 1, true) and M.url or M
 end
 
 -- Cookies stand apart from the headers here.
 local function with_cookies(headers, cookies)
-  if not headers.cookie and gateway.object(cookies) and #cookies > 0 then headers.cookie = table.concat(cookies, "; ") end
+  local list = {}
+  for _, cookie in ipairs(fields.within(cookies)) do list[#list + 1] = fields.text(cookie) end
+  if not headers.cookie and #list > 0 then headers.cookie = table.concat(list, "; ") end
   return headers
 end
 
@@ -30,16 +33,16 @@ end
 function M.request(event)
   local context = event.requestContext
   local http = context.http
-  local path = gateway.clean_path(gateway.text(event.rawPath) or gateway.text(http.path) or "/")
-  local route = gateway.text(event.routeKey)
+  local path = gateway.clean_path(fields.text(event.rawPath) or fields.text(http.path) or "/")
+  local route = fields.text(event.routeKey)
   local prefix = paths.before_resource(path, route and route:match("^%S+ (/.*)$"), event.pathParameters)
-    or paths.before_stage(path, gateway.text(context.stage))
+    or paths.before_stage(path, fields.text(context.stage))
   local headers = with_cookies(gateway.headers(event), event.cookies)
   local body, err = gateway.body(event)
-  local query = gateway.text(event.rawQueryString)
+  local query = fields.text(event.rawQueryString)
   if not query then query = gateway.query(event, false) end
-  local host = gateway.text(context.domainName) or headers.host
-  return { method = (gateway.text(http.method) or "GET"):upper(), path = gateway.without(path, prefix) or path,
+  local host = fields.text(context.domainName) or headers.host
+  return { method = (fields.text(http.method) or "GET"):upper(), path = gateway.without(path, prefix) or path,
     query = query ~= "" and query or nil, headers = headers, body = body, prefix = prefix, origin = host and "https://" .. host,
     principal = caller.of(context) }, err
 end

@@ -1,5 +1,6 @@
 -- Where an API begins in the path of a request. Gateways put a stage (/prod) or a base path of a domain (/lake) in front,
 -- some of them only sometimes; the resource or route that matched says what is behind.
+local fields = require "entry.lambda.fields"
 local gateway = require "entry.lambda.gateway"
 local text = require "lib.text"
 
@@ -9,7 +10,7 @@ local M = {}
 local function filled(resource, parameters)
   local known = true
   local path = resource:gsub("{([^}+]+)%+?}", function(name)
-    local value = gateway.text(parameters and parameters[name])
+    local value = fields.text(parameters and parameters[name])
     known = known and value ~= nil
     return value
   end)
@@ -29,7 +30,7 @@ end
 function M.before_resource(path, resource, parameters)
   if not resource or resource:sub(1, 1) ~= "/" then return nil end
   if resource == "/" then return (path:gsub("/+$", "")) end
-  local wanted = filled(resource, gateway.object(parameters))
+  local wanted = filled(resource, fields.object(parameters))
   if not wanted then return nil end
   local at = 1
   while at do

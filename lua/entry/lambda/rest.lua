@@ -1,5 +1,6 @@
 -- REST APIs of API Gateway, and HTTP APIs that send payload format 1.0.
 local caller = require "entry.lambda.caller"
+local fields = require "entry.lambda.fields"
 local gateway = require "entry.lambda.gateway"
 local paths = require "entry.lambda.paths"
 
@@ -11,9 +12,9 @@ M.streams = true -- when the integration's transfer mode says so
 
 -- HTTP APIs mark this format with its version and have decoded the path.
 local function prefix_of(event, path, context)
-  local prefix = paths.before_resource(path, gateway.text(event.resource), event.pathParameters)
+  local prefix = paths.before_resource(path, fields.text(event.resource), event.pathParameters)
   if prefix then return prefix end
-  local stage, full = gateway.text(context.stage), gateway.text(context.path)
+  local stage, full = fields.text(context.stage), fields.text(context.path)
   if stage and full == "/" .. stage .. path then return "" end
   return paths.before_stage(path, stage)
 end
@@ -27,15 +28,15 @@ end
 ---@return table request
 ---@return Error?
 function M.request(event)
-  local context = gateway.object(event.requestContext) or {}
-  local path = gateway.clean_path(gateway.text(event.path) or "/")
+  local context = fields.within(event.requestContext)
+  local path = gateway.clean_path(fields.text(event.path) or "/")
   local prefix = prefix_of(event, path, context)
   local below = gateway.without(path, prefix) or path
   local headers = gateway.headers(event)
   local body, err = gateway.body(event)
-  local host = gateway.text(context.domainName) or headers.host
+  local host = fields.text(context.domainName) or headers.host
   return { method = event.httpMethod:upper(), path = below, query = gateway.query(event, false), headers = headers, body = body,
-    prefix = public_prefix(below, gateway.text(context.path)) or prefix, origin = host and "https://" .. host,
+    prefix = public_prefix(below, fields.text(context.path)) or prefix, origin = host and "https://" .. host,
     principal = caller.of(context) }, err
 end
 

@@ -1,4 +1,5 @@
 -- Notifications of a bucket: one call for each object, { bucket, key, size, etag, version_id, event_name, event_time, sequencer }.
+local fields = require "entry.lambda.fields"
 local text = require "lib.text"
 
 local M = {}
@@ -9,8 +10,8 @@ local function key_of(object)
 end
 
 local function input_of(record)
-  local s3 = type(record.s3) == "table" and record.s3 or {}
-  local bucket, object = type(s3.bucket) == "table" and s3.bucket or {}, type(s3.object) == "table" and s3.object or {}
+  local s3 = fields.within(record.s3)
+  local bucket, object = fields.within(s3.bucket), fields.within(s3.object)
   return { bucket = bucket.name, key = key_of(object), size = object.size, etag = object.eTag, version_id = object.versionId,
     sequencer = object.sequencer, event_name = record.eventName, event_time = record.eventTime }
 end
@@ -19,9 +20,9 @@ end
 ---@return table[] calls  none for the message that tests a new configuration
 function M.calls(event)
   local calls = {}
-  for i, record in ipairs(event.Records or {}) do
+  for i, record in ipairs(fields.records(event.Records)) do
     local input = input_of(record)
-    local id = input.sequencer and ("%s/%s/%s"):format(input.bucket, input.key, input.sequencer) or nil
+    local id = fields.text(input.sequencer) and ("%s/%s/%s"):format(tostring(input.bucket), tostring(input.key), input.sequencer) or nil
     calls[i] = { input = input, id = id, caller = "bucket", record = record }
   end
   return calls

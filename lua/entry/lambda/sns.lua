@@ -1,4 +1,5 @@
 -- Messages of a topic. One that fails fails the event: the topic sends it again.
+local fields = require "entry.lambda.fields"
 local payload = require "entry.lambda.payload"
 
 local M = {}
@@ -8,8 +9,8 @@ local M = {}
 ---@return table[] calls
 function M.calls(event, use_case)
   local calls = {}
-  for _, record in ipairs(event.Records) do
-    local sns = type(record.Sns) == "table" and record.Sns or {}
+  for _, record in ipairs(fields.records(event.Records)) do
+    local sns = fields.within(record.Sns)
     for _, call in ipairs(payload.calls(sns.Message, use_case, { id = sns.MessageId, caller = "topic", record = record })) do
       calls[#calls + 1] = call
     end
