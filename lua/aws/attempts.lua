@@ -25,10 +25,10 @@ local EXPIRED <const> = { ExpiredToken = true, ExpiredTokenException = true, Tok
 ---@field before_sign fun(request: aws.Request, call: aws.Call, attempt: integer): aws.Failure?  changes the request
 ---@field on_error (fun(failure: aws.Failure, response: aws.Answer?, call: aws.Call): boolean?)?  mended: once more, at once
 ---@field clock (fun(): number)?
----@field timeout number?            seconds for each attempt
+---@field anonymous boolean?         nothing is signed
 
 local function credentials_of(call)
-  if not call.provider or sign.scheme(call.endpoint, call.operation) == "none" then return nil end
+  if call.anonymous or not call.provider or sign.scheme(call.endpoint, call.operation) == "none" then return nil end
   local err
   call.credentials, err = call.provider:get()
   return call.credentials, err
@@ -49,8 +49,17 @@ local function rewind(call, n)
   return false
 end
 
-local function add_headers(call, n)
-  local headers = call.request.headers
+-- An attempt changes what it sends, so each gets its own.
+local function fresh(request)
+  local out, headers = {}, {}
+  for name, value in pairs(request) do out[name] = value end
+  for name, value in pairs(request.headers) do headers[name] = value end
+  out.headers, out.query = headers, table.move(request.query, 1, #request.query, 1, {})
+  return out
+end
+
+local function add_headers(call, request, n)
+  local headers = request.headers
   headers["amz-sdk-invocation-id"] = call.id
   headers["amz-sdk-request"] = ("attempt=%d; max=%d"):format(n, call.policy.max_attempts)
   headers["user-agent"] = call.user_agent
@@ -61,14 +70,19 @@ end
 local function exchange(call, n)
   local credentials, err = credentials_of(call)
   if err then return nil, err end
-  add_headers(call, n)
-  err = call.before_sign and call.before_sign(call.request, call, n)
+  local request = fresh(call.request)
+  add_headers(call, request, n)
+  err = call.before_sign and call.before_sign(request, call, n)
   if err then return nil, err end
-  local signed
-  signed, err = sign.request(call.request, call.endpoint, credentials, call.config, skew.now(call.clock), call.operation)
-  if not signed then return nil, err end
+  local ok
+  if call.anonymous then
+    ok, err = sign.place(request, call.endpoint, call.config)
+  else
+    ok, err = sign.request(request, call.endpoint, credentials, call.config, skew.now(call.clock), call.operation)
+  end
+  if not ok then return nil, err end
   local response
-  response, err = transport.send(signed, call.config, { stream = call.request.stream, timeout = call.timeout })
+  response, err = transport.send(request, call.config, { stream = request.stream, timeout = call.policy.remaining() })
   if not response then return nil, err end
   local output
   output, err = call.parse(response)

@@ -75,34 +75,6 @@ local function account_id(call)
   end
 end
 
-local function encode_byte(c) return ("%%%02X"):format(c:byte()) end
-local function encode(text) return (tostring(text):gsub("[^%w%-._~]", encode_byte)) end
-
----@param query table[]  pairs of name and value
----@return string
-function M.query_text(query)
-  local parts = {}
-  for i, pair in ipairs(query) do
-    parts[i] = pair[2] == nil and encode(pair[1]) .. "=" or encode(pair[1]) .. "=" .. encode(pair[2])
-  end
-  return table.concat(parts, "&")
-end
-
--- Puts the operation's path below that of the endpoint, and the host prefix before its host.
-local function place(call, request, found)
-  local scheme, host, base = found.url:match("^(%a+)://([^/?#]*)([^?#]*)")
-  if not scheme then return failure.refuse("config", "InvalidEndpoint", "the endpoint is no http or https URL") end
-  if request.host_prefix and not call.config.disable_host_prefix then host = request.host_prefix .. host end
-  request.scheme, request.host = scheme, host
-  if request.path ~= "/" then
-    request.path = base:gsub("/$", "") .. request.path
-  elseif base ~= "" then
-    request.path = base
-  end
-  for name, values in pairs(found.headers) do request.headers[name:lower()] = table.concat(values, ",") end
-  return request
-end
-
 ---Builds everything but the signature.
 ---@param client aws.Client
 ---@param operation table
@@ -126,60 +98,53 @@ function M.build(client, operation, params, options)
   local request
   request, err = hook(call, "after_serialize", call.request)
   if not request then return nil, err end
-  call.request, err = place(call, request, call.endpoint)
-  if not call.request then return nil, err end
-  for name, value in pairs(options.headers or {}) do call.request.headers[name:lower()] = value end
+  call.request = request
+  for name, value in pairs(options.headers or {}) do request.headers[name:lower()] = value end
   return call
 end
 
 -- ---- sending ----
 
--- Attempts change what they send: each gets its own request.
-local function fresh(request)
-  local out, headers, query = {}, {}, {}
-  for name, value in pairs(request) do out[name] = value end
-  for name, value in pairs(request.headers) do headers[name] = value end
-  for i, pair in ipairs(request.query) do query[i] = pair end
-  out.headers, out.query = headers, query
-  return out
-end
-
-function M.url(request)
-  local query = M.query_text(request.query)
-  return request.scheme .. "://" .. request.host .. request.path .. (query ~= "" and "?" .. query or "")
-end
-
 local function is_anonymous(call)
   return call.options.anonymous or call.client.options.anonymous or call.endpoint.signing.scheme == "none"
 end
 
-local function sign(call, request)
-  if is_anonymous(call) then return request end
-  local provider = credentials_of(call)
-  local credentials, err = provider:get()
-  if not credentials then return nil, err end
-  call.credentials = credentials
-  local _
-  _, err = hook(call, "before_sign", request)
-  if err then return nil, err end
-  return require("aws.sign").request(request, call.endpoint, credentials, call.config)
+-- Seconds that the call has left; nil: any.
+local function time_left(timeout)
+  local task, clock = require "sm.task", require "sm.time"
+  if not timeout then return task.remaining end
+  local ends = clock.monotonic() + timeout
+  return function()
+    local left = task.remaining()
+    return math.min(left or math.huge, ends - clock.monotonic())
+  end
 end
 
-local function attempt(call)
-  local request = fresh(call.request)
-  local ok, err = sign(call, request)
-  if not ok then return nil, err end
-  request.url = M.url(request)
-  local response
-  response, err = require("aws.transport").send(request, call.config, { deadline = call.deadline, stream = request.stream })
-  if not response then return nil, err end
-  local output
-  output, err = call.protocol.parse(call.model, call.operation, response)
-  if not output then
-    return nil, hook(call, "on_error", err, response) or err, response
+local function policy_of(call)
+  local retry, client = require "aws.retry", call.client
+  client.shared.bucket = client.shared.bucket or retry.bucket()
+  local options = { remaining = time_left(call.options.timeout or client.options.timeout) }
+  local policy = retry.policy(call.config, client.service, client.shared.bucket, options)
+  policy.max_attempts = call.options.max_attempts or policy.max_attempts
+  return policy
+end
+
+-- The output, or the service's error, as the protocol and the quirks read it.
+local function parse_with(call)
+  return function(response)
+    local output, err = call.protocol.parse(call.model, call.operation, response)
+    if output == nil then return nil, hook(call, "on_error", err, response) or err end
+    return hook(call, "after_parse", output, response)
   end
-  output, err = hook(call, "after_parse", output, response)
-  return output, err, response
+end
+
+local function send(call)
+  return require("aws.attempts").run {
+    operation = call.operation, service = call.client.service, request = call.request, endpoint = call.endpoint,
+    config = call.config, policy = policy_of(call), parse = parse_with(call),
+    provider = not is_anonymous(call) and credentials_of(call) or nil, anonymous = is_anonymous(call),
+    before_sign = function(request) return select(2, hook(call, "before_sign", request)) end,
+  }
 end
 
 ---@param client aws.Client
@@ -191,10 +156,7 @@ end
 function M.run(client, operation, params, options)
   local call, err = M.build(client, operation, params, options)
   if not call then return nil, failure.at(err, client.service, operation.name) end
-  local output
-  output, err = require("aws.retry").run(call, function() return attempt(call) end)
-  if not output then return nil, failure.at(err, client.service, operation.name) end
-  return output
+  return send(call)
 end
 
 return M

@@ -64,7 +64,7 @@ local function has(list, value)
   return false
 end
 
----How this operation is signed: "v4", "v4a" or "none".
+---How this operation is signed: "v4", "v4-s3express", "v4a" or "none".
 ---@param endpoint table
 ---@param operation table?
 ---@return string? scheme
@@ -78,13 +78,16 @@ function M.scheme(endpoint, operation)
     if has(auth, "smithy.api#noAuth") then return "none" end
     return failure.refuse("unsupported", "AuthScheme", "operations with " .. tostring(auth[1]) .. " are not offered")
   end
-  return endpoint.signing and endpoint.signing.scheme or "v4"
+  local scheme = endpoint.signing and endpoint.signing.scheme or "v4"
+  if scheme == "bearer" then return failure.refuse("unsupported", "BearerToken", "operations with bearer tokens are not offered") end
+  return scheme
 end
 
 -- The hash that stands for the body, and whether it is sent beside the signature: always to S3, elsewhere when it is no hash.
-local function payload(request, operation, s3)
+local function payload(request, operation, signing)
+  local s3 = signing.double_encode == false
   if request.payload_hash then return request.payload_hash, true end
-  local unsigned = operation and (operation.unsignedPayload or operation.authtype == "v4-unsigned-body")
+  local unsigned = signing.unsigned_payload or operation and (operation.unsignedPayload or operation.authtype == "v4-unsigned-body")
   if type(request.body or "") ~= "string" then unsigned = true end
   if unsigned and request.scheme == "https" then return UNSIGNED, true end
   if type(request.body or "") ~= "string" then
@@ -130,10 +133,10 @@ function M.request(request, endpoint, credentials, config, now, operation)
   local options
   options, err = options_of(request, signing, credentials, now)
   if not options then return nil, err end
-  local hash, sent = payload(request, operation, signing.double_encode == false)
+  local hash, sent = payload(request, operation, signing)
   if not hash then return nil, sent --[[@as aws.Failure]] end
   options.payload_hash, options.sign_hash = hash, sent
-  if signing.name == "s3express" and credentials.express then -- keys of a session: their token has a header of its own
+  if scheme == "v4-s3express" then -- keys of a session: their token has a header of its own
     request.headers["x-amz-s3session-token"], options.session_token = options.session_token, nil
   end
   local added, signature = sigv4.sign(options)
