@@ -23,11 +23,16 @@ local function with_key(input, call, use_case)
   return out
 end
 
+-- The user of an identity pool, where a mobile client's call names one.
+local function pool_user(context)
+  local identity = context.identity or context.identity_json and json.decode(context.identity_json)
+  return type(identity) == "table" and (identity.cognitoIdentityId or identity.cognito_identity_id) or nil
+end
+
 local function context_of(house, call, context)
-  local identity = type(context.identity) == "table" and context.identity or {}
   local left = context.remaining and context.remaining()
   local settings = left and setmetatable({ request_seconds = left }, { __index = house.visible }) or house.visible
-  return { request_id = context.request_id, caller = identity.cognitoIdentityId or call.caller or "direct", settings = settings,
+  return { request_id = context.request_id, caller = pool_user(context) or call.caller or "direct", settings = settings,
     version = require("version").number, record = call.record }
 end
 

@@ -44,7 +44,9 @@ describe("the handler of a use case", function()
 
     it("knows the user of an identity pool", function()
       call("take", {}, { request_id = "r", identity = { cognitoIdentityId = "eu-west-1:id", cognitoIdentityPoolId = "p" } })
+      call("take", {}, { request_id = "r", identity_json = '{"cognitoIdentityId":"eu-west-1:id","cognitoIdentityPoolId":"p"}' })
       assert.are.equal("eu-west-1:id", seen[1].ctx.caller)
+      assert.are.equal("eu-west-1:id", seen[2].ctx.caller)
     end)
 
     it("tells use cases how much time there is", function()
