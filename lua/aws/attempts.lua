@@ -26,6 +26,7 @@ local EXPIRED <const> = { ExpiredToken = true, ExpiredTokenException = true, Tok
 ---@field on_error (fun(failure: aws.Failure, response: aws.Answer?, call: aws.Call): boolean?)?  mended: once more, at once
 ---@field clock (fun(): number)?
 ---@field anonymous boolean?         nothing is signed
+---@field attempt_timeout number?    seconds for each attempt; the policy's remaining time bounds it too
 
 local function credentials_of(call)
   if call.anonymous or not call.provider or sign.scheme(call.endpoint, call.operation) == "none" then return nil end
@@ -66,6 +67,11 @@ local function add_headers(call, request, n)
   user_agent.add_trace(headers)
 end
 
+local function seconds_for(call)
+  local left, each = call.policy.remaining(), call.attempt_timeout
+  return left and each and math.min(left, each) or left or each
+end
+
 -- One request and its answer.
 local function exchange(call, n)
   local credentials, err = credentials_of(call)
@@ -82,7 +88,7 @@ local function exchange(call, n)
   end
   if not ok then return nil, err end
   local response
-  response, err = transport.send(request, call.config, { stream = request.stream, timeout = call.policy.remaining() })
+  response, err = transport.send(request, call.config, { stream = request.stream, timeout = seconds_for(call) })
   if not response then return nil, err end
   local output
   output, err = call.parse(response)

@@ -5,74 +5,107 @@ local protocol = require "aws.protocol"
 
 local M = {}
 
----What a call knows; handed to quirks.
+-- The call is one table that every part adds to; aws.attempts names the fields that sending needs.
 ---@class aws.Call
 ---@field client aws.Client
 ---@field model aws.Model
----@field operation table
----@field params table
+---@field params table            the caller's, as the quirks left them
 ---@field options aws.CallOptions
----@field config aws.Config   the client's, with the call's region
----@field request aws.Request?
----@field endpoint aws.Endpoint?
+---@field protocol table
 
 -- ---- quirks: what no model tells, by service ----
 
 local quirks_of = {}
 
+-- aws/quirks/NAME.lua: operation, or "*", -> hooks. A hook gets its value and the call; it may give another value, or nil and
+-- a failure:
+--   before_serialize(params, call)   after_serialize(request, call)   before_sign(request, call): for each attempt
+--   after_parse(output, call, response)   on_error(failure, call, response): the failure to give instead
+--   mend(failure, call, response): true when the call is worth another attempt at once (M.resolve moves it to another region)
 local function quirks(service)
   local found = quirks_of[service]
   if found == nil then
     local name = "aws.quirks." .. service:gsub("%-", "_")
-    found = package.searchpath(name, package.path) and require(name) or package.preload[name] and require(name) or false
+    found = (package.preload[name] or package.searchpath(name, package.path)) and require(name) or false
     quirks_of[service] = found
   end
   return found
 end
 
--- Runs a hook for every operation of the service, then the operation's own.
-local function hook(call, name, value, ...)
-  local table_of = quirks(call.client.service)
-  if not table_of then return value end
-  for _, key in ipairs { "*", call.operation.name } do
-    local run = table_of[key] and table_of[key][name]
-    if run then
-      local changed, err = run(value, call, ...)
-      if err then return nil, err end
-      if changed ~= nil then value = changed end
-    end
-  end
-  return value
+local function hooks_of(call, name)
+  local by_operation = quirks(call.service)
+  if not by_operation then return nil end
+  local every, one = by_operation["*"], by_operation[call.operation.name]
+  return every and every[name], one and one[name]
 end
 
--- ---- building ----
-
-local function config_of(client, options)
-  local config = client.config
-  if not options.region or options.region == config.region then return config end
-  local out = {}
-  for name, value in pairs(config) do out[name] = value end
-  out.region = options.region
-  return out
+local function run_hook(hook, value, call, ...)
+  if not hook then return value end
+  local changed, err = hook(value, call, ...)
+  if err then return nil, err end
+  return changed == nil and value or changed
 end
 
-local function credentials_of(call)
-  local client = call.client
-  local provider = client.shared.credentials
-  if not provider then
-    provider = require("aws.credentials").provider(client.options, client.options.world)
-    client.shared.credentials = provider
-  end
-  return provider
+-- The hook for every operation, then the operation's own.
+local function apply(call, name, value, ...)
+  local every, one = hooks_of(call, name)
+  local changed, err = run_hook(every, value, call, ...)
+  if err then return nil, err end
+  return run_hook(one, changed, call, ...)
+end
+
+-- ---- settings of the call ----
+
+local function is_anonymous(call) return call.options.anonymous or call.client.options.anonymous or false end
+
+---The credentials' provider of a client.
+---@param client aws.Client
+---@return aws.CredentialsProvider
+function M.provider(client)
+  local shared = client.shared
+  shared.provider = shared.provider or require("aws.credentials").provider(client.options, client.options.world)
+  return shared.provider
 end
 
 -- The account of the credentials, for endpoints that carry it. Without credentials the call fails later, and says so.
 local function account_id(call)
   return function()
-    if call.options.anonymous or call.client.options.anonymous then return nil end
-    local credentials = credentials_of(call):get()
+    if is_anonymous(call) then return nil end
+    local credentials = M.provider(call.client):get()
     return credentials and credentials.account_id
   end
+end
+
+local function config_of(call)
+  local own = { account_id = account_id(call) }
+  if call.options.region then own.region = call.options.region end
+  return setmetatable(own, { __index = call.client.config })
+end
+
+---Where the call goes, anew: after another region was learnt.
+---@param call aws.Call
+---@param region string?
+---@return aws.Endpoint?
+---@return aws.Failure?
+function M.resolve(call, region)
+  if region then call.config.region = region end
+  local found, err = endpoint.resolve(call.model, call.operation, call.params, call.config)
+  if not found then return nil, err end
+  if is_anonymous(call) then found.signing = { scheme = "none", double_encode = true } end
+  call.endpoint = found
+  return found
+end
+
+-- ---- building ----
+
+local function serialize(call, params)
+  local err
+  call.params, err = apply(call, "before_serialize", params)
+  if err then return nil, err end
+  call.request, err = call.protocol.serialize(call.model, call.operation, call.params, { token = call.options.token })
+  if not call.request then return nil, err end
+  for name, value in pairs(call.options.headers or {}) do call.request.headers[name:lower()] = value end
+  return true
 end
 
 ---Builds everything but the signature.
@@ -83,68 +116,73 @@ end
 ---@return aws.Call?
 ---@return aws.Failure?
 function M.build(client, operation, params, options)
-  local call = { client = client, model = client.model, operation = operation, options = options,
-    config = config_of(client, options) }
-  local speaks, err = protocol.of(client.model)
-  if not speaks then return nil, err end
-  call.protocol = speaks
-  call.params, err = hook(call, "before_serialize", params)
-  if err then return nil, err end
-  call.request, err = speaks.serialize(client.model, operation, call.params, { token = options.token })
+  local call = { client = client, service = client.service, model = client.model, operation = operation, options = options }
+  call.config = config_of(call)
+  local ok, err
+  call.protocol, err = protocol.of(client.model)
+  if not call.protocol then return nil, err end
+  ok, err = serialize(call, params)
+  if not ok then return nil, err end
+  ok, err = M.resolve(call)
+  if not ok then return nil, err end
+  call.request, err = apply(call, "after_serialize", call.request)
   if not call.request then return nil, err end
-  call.config = setmetatable({ account_id = account_id(call) }, { __index = call.config })
-  call.endpoint, err = endpoint.resolve(client.model, operation, call.params, call.config)
-  if not call.endpoint then return nil, err end
-  local request
-  request, err = hook(call, "after_serialize", call.request)
-  if not request then return nil, err end
-  call.request = request
-  for name, value in pairs(options.headers or {}) do request.headers[name:lower()] = value end
   return call
 end
 
 -- ---- sending ----
 
-local function is_anonymous(call)
-  return call.options.anonymous or call.client.options.anonymous or call.endpoint.signing.scheme == "none"
+-- Bytes that a request may send in a second at the least, for time limits.
+local SLOWEST <const> = 1000000
+
+-- Seconds for one attempt. Answers and bodies that stream take as long as they take.
+local function attempt_timeout(call)
+  local body = call.request.body
+  if call.request.stream or type(body or "") ~= "string" then return nil end
+  return call.config.connect_timeout + call.config.read_timeout + #(body or "") / SLOWEST
 end
 
--- Seconds that the call has left; nil: any.
-local function time_left(timeout)
-  local task, clock = require "sm.task", require "sm.time"
-  if not timeout then return task.remaining end
-  local ends = clock.monotonic() + timeout
+local function now() return require("sm.time").monotonic() end
+
+local function remaining_until(ends)
   return function()
-    local left = task.remaining()
-    return math.min(left or math.huge, ends - clock.monotonic())
+    local left = require("sm.task").remaining() or math.huge
+    return math.min(left, ends - now())
   end
 end
 
-local function policy_of(call)
-  local retry, client = require "aws.retry", call.client
-  client.shared.bucket = client.shared.bucket or retry.bucket()
-  local options = { remaining = time_left(call.options.timeout or client.options.timeout) }
-  local policy = retry.policy(call.config, client.service, client.shared.bucket, options)
-  policy.max_attempts = call.options.max_attempts or policy.max_attempts
+-- The client's policy shares its token bucket; a call may have its own bounds.
+local function policy_of(call, ends)
+  local shared, retry = call.client.shared, require("aws.retry")
+  shared.bucket = shared.bucket or retry.bucket()
+  local config = call.config
+  if call.options.max_attempts then config = setmetatable({ max_attempts = call.options.max_attempts }, { __index = config }) end
+  local policy = retry.policy(config, call.service, shared.bucket)
+  if ends then policy.remaining = remaining_until(ends) end
   return policy
 end
 
--- The output, or the service's error, as the protocol and the quirks read it.
-local function parse_with(call)
-  return function(response)
-    local output, err = call.protocol.parse(call.model, call.operation, response)
-    if output == nil then return nil, hook(call, "on_error", err, response) or err end
-    return hook(call, "after_parse", output, response)
-  end
+local function parse(call, response)
+  local output, err = call.protocol.parse(call.model, call.operation, response)
+  if output == nil then return nil, apply(call, "on_error", err, response) or err end
+  return apply(call, "after_parse", output, response)
 end
 
-local function send(call)
-  return require("aws.attempts").run {
-    operation = call.operation, service = call.client.service, request = call.request, endpoint = call.endpoint,
-    config = call.config, policy = policy_of(call), parse = parse_with(call),
-    provider = not is_anonymous(call) and credentials_of(call) or nil, anonymous = is_anonymous(call),
-    before_sign = function(request) return select(2, hook(call, "before_sign", request)) end,
-  }
+-- What aws.attempts needs beside request and endpoint.
+local function prepare(call)
+  local timeout = call.options.timeout or call.client.options.timeout
+  call.policy = policy_of(call, timeout and now() + timeout)
+  call.anonymous = is_anonymous(call)
+  call.provider = not call.anonymous and M.provider(call.client) or nil
+  call.attempt_timeout = attempt_timeout(call)
+  call.parse = function(response) return parse(call, response) end
+  call.before_sign = function(request) return select(2, apply(call, "before_sign", request)) end
+  local every, one = hooks_of(call, "mend")
+  if every or one then
+    call.on_error = function(err, response)
+      return every and every(err, call, response) or one and one(err, call, response) or false
+    end
+  end
 end
 
 ---@param client aws.Client
@@ -153,10 +191,15 @@ end
 ---@param options aws.CallOptions
 ---@return table? output
 ---@return aws.Failure?
+---@return aws.Answer? response  of the last attempt
 function M.run(client, operation, params, options)
   local call, err = M.build(client, operation, params, options)
   if not call then return nil, failure.at(err, client.service, operation.name) end
-  return send(call)
+  prepare(call)
+  local output, response
+  output, err, response = require("aws.attempts").run(call)
+  if err then return nil, failure.at(err, client.service, operation.name), response end
+  return output, nil, response
 end
 
 return M

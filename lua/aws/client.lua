@@ -86,7 +86,8 @@ function Client:call(name, params, options)
   return require("aws.call").run(self, operation, params or {}, options or {})
 end
 
----An iterator of pages: for page, err in client:paginate("list_objects_v2", {...}) do if not page then ... end end
+---An iterator of pages; `false, failure` when a request fails:
+---  for page, err in client:paginate("list_objects_v2", {...}) do if not page then return nil, err end ... end
 ---@param name string
 ---@param params table?
 ---@param options table?  page_size, max_items, starting_token, and aws.CallOptions
@@ -102,6 +103,16 @@ end
 ---@return function
 function Client:paginate_items(name, params, options)
   return require("aws.paginate").items(self, name, params or {}, options or {})
+end
+
+---All items of all pages in one list.
+---@param name string
+---@param params table?
+---@param options table?  as paginate_items
+---@return table? items
+---@return aws.Failure?
+function Client:collect(name, params, options)
+  return require("aws.paginate").collect(self, name, params or {}, options or {})
 end
 
 ---Waits until something is there, or gone.

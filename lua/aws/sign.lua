@@ -19,11 +19,10 @@ local OURS <const> = { "authorization", "x-amz-date", "x-amz-security-token", "x
 ---@field host string
 ---@field sent_path string  as it goes on the wire, with the endpoint's own path before it
 
--- "https://host:port/base" -> scheme, host, base path without the slash at its end.
-local function split_url(url)
-  local scheme, host, base = url:match("^(https?)://([^/?#]+)([^?#]*)$")
-  if not scheme then return nil end
-  return scheme, host, (base:gsub("/+$", ""))
+-- The operation's path below the endpoint's own; the operation's "/" adds nothing to one that is there.
+local function join(base, path)
+  if path == "/" and base ~= "" then return base end
+  return base:gsub("/+$", "") .. path
 end
 
 ---Host, path and URL of the request, from the endpoint. The endpoint's own headers are added.
@@ -33,16 +32,14 @@ end
 ---@return aws.Request? request  the same
 ---@return aws.Failure? failure
 function M.place(request, endpoint, config)
-  local scheme, host, base = split_url(endpoint.url)
+  local scheme, host, base = endpoint.url:match("^(https?)://([^/?#]+)([^?#]*)$")
   if not scheme then
     return failure.refuse("config", "InvalidEndpoint", ("'%s' is no endpoint: http:// or https:// and a host"):format(tostring(endpoint.url)))
   end
   local port = host:match(":(%d+)$")
   if port and port == DEFAULT_PORT[scheme] then host = host:sub(1, -#port - 2) end
   if request.host_prefix and not (config and config.disable_host_prefix) then host = request.host_prefix .. host end
-  local path = base .. request.path
-  if path == "" then path = "/" end
-  request.scheme, request.host, request.sent_path = scheme, host, path
+  request.scheme, request.host, request.sent_path = scheme, host, join(base, request.path)
   request.headers.host = host
   for name, value in pairs(endpoint.headers or {}) do
     request.headers[name:lower()] = type(value) == "table" and table.concat(value, ",") or value

@@ -71,7 +71,7 @@ function Compactor:shape(name)
 end
 
 -- Parameters of the endpoint rules that come from the caller's arguments: rule parameter -> member.
-local function context_params(input)
+local function endpoint_params(input)
   local out
   for _, name in ipairs(ordered.keys(input.members or {})) do
     local context = input.members[name].contextParam
@@ -99,7 +99,7 @@ function Compactor:operation(given)
   for _, field in ipairs(OPERATION_FIELDS) do out[field] = given[field] end
   if given.input then
     out.input = self:ref(given.input)
-    out.contextParams = context_params(self.shapes[given.input.shape])
+    out.contextParams = endpoint_params(self.shapes[given.input.shape])
   end
   if given.output then out.output = self:ref(given.output) end
   if self.is_s3 then out.http = without_bucket(given.http, out.contextParams) end
