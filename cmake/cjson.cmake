@@ -20,6 +20,9 @@ if(SM_SANITIZE)
 endif()
 target_include_directories(sm_cjson PRIVATE ${CMAKE_SOURCE_DIR}/core)
 target_link_libraries(sm_cjson PUBLIC sm_core sm::lua)
+if(SM_STATIC)
+	return()
+endif()
 
 # The same source without our patches, for the specs and benchmarks that compare (tests/lua/sm/json_spec.lua).
 fetch_cjson(${cjson_dir}-unpatched unpatched)

@@ -6,22 +6,35 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#if SM_LOCAL
+#define LOCAL(opener) opener
+#else
+#define LOCAL(opener) l_left_out
+
+/* What needs the machine of a developer or an operator is not in the build for Lambda. */
+static int l_left_out(lua_State *L)
+{
+	return luaL_error(L, "%s is not in the Lambda build", lua_tostring(L, 1));
+}
+#endif
+
 /* What a script can require, and who makes it; opened when first required. */
 static const luaL_Reg modules[] = {
     {"sm.task_core", luaopen_sm_task_core},
     {"sm.log", luaopen_sm_log},
-    {"sm.duckdb", luaopen_sm_duckdb},
+    {"sm.duckdb", LOCAL(luaopen_sm_duckdb)},
     {"sm.files", luaopen_sm_files},
     {"sm.http_core", luaopen_sm_http_core},
     {"sm.lambda", luaopen_sm_lambda},
-    {"sm.server", luaopen_sm_server},
-    {"sm.sqlite", luaopen_sm_sqlite},
+    {"sm.server", LOCAL(luaopen_sm_server)},
+    {"sm.sqlite", LOCAL(luaopen_sm_sqlite)},
     {"sm.json", luaopen_sm_json},
     {"sm.crypto", luaopen_sm_crypto},
     {"sm.time", luaopen_sm_time},
     {"sm.records", luaopen_sm_records},
     {"sm.xml", luaopen_sm_xml},
     {"sm.sigv4", luaopen_sm_sigv4},
+    {"sm.bundle", luaopen_sm_bundle},
     {"sm.libs", luaopen_sm_libs},
     {"cjson", luaopen_cjson},
     {"cjson.safe", luaopen_cjson_safe},

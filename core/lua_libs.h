@@ -6,6 +6,7 @@
 
 int luaopen_sm_task_core(lua_State *L);
 int luaopen_sm_log(lua_State *L);
+int luaopen_sm_bundle(lua_State *L);
 int luaopen_sm_duckdb(lua_State *L);
 int luaopen_sm_files(lua_State *L);
 int luaopen_sm_sqlite(lua_State *L);

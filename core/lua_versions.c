@@ -6,9 +6,11 @@
 
 #include <curl/curl.h>
 #include <lauxlib.h>
-#include <microhttpd.h>
 #include <openssl/crypto.h>
+#if SM_LOCAL
+#include <microhttpd.h>
 #include <sqlite3.h>
+#endif
 
 static void add(lua_State *L, const char *name, const char *version)
 {
@@ -23,8 +25,10 @@ int luaopen_sm_libs(lua_State *L)
 	lua_setfield(L, -2, "lua");
 	add(L, "lua-cjson", "2.1.0, patched");
 	add(L, "libcurl", curl_version_info(CURLVERSION_NOW)->version);
-	add(L, "libmicrohttpd", MHD_get_version());
 	add(L, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+#if SM_LOCAL
+	add(L, "libmicrohttpd", MHD_get_version());
 	add(L, "sqlite", sqlite3_libversion());
+#endif
 	return 1;
 }

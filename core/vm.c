@@ -1,6 +1,8 @@
 #include "vm.h"
 
+#include "bundle.h"
 #include "log.h"
+#include "lua_bundle.h"
 #include "task_inner.h"
 
 #include <lauxlib.h>
@@ -151,6 +153,8 @@ static void set_path(lua_State *L, const char *root)
 	lua_pop(L, 1);
 	lua_pushstring(L, root);
 	lua_setfield(L, LUA_REGISTRYINDEX, "sm.root");
+	if (sm_bundle_own()->count > 0)
+		sm_bundle_searcher(L);
 }
 
 /* Added first, so it runs after every other hook: those may have made a task ready. */

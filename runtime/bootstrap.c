@@ -4,7 +4,9 @@
  * Runs lua/entry/lambda.lua, which loads the handler that _HANDLER names and then serves events, until the platform
  * ends the process or the Runtime API is gone. Takes its settings from the environment, as the platform gives them.
  */
+#include "bundle.h"
 #include "log.h"
+#include "lua_bundle.h"
 #include "lua_lambda.h"
 
 #include <lauxlib.h>
@@ -16,7 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ENTRY "lua/entry/lambda.lua"
+#define ENTRY_FILE "entry/lambda.lua"
+#define ENTRY "lua/" ENTRY_FILE
 
 struct run {
 	struct sm_host *host;
@@ -56,9 +59,18 @@ static bool holds_entry(const char *folder)
 	return snprintf(path, sizeof(path), "%s/" ENTRY, folder) < (int)sizeof(path) && access(path, R_OK) == 0;
 }
 
+/* A program that carries its Lua needs no lua/ in the function's folder. */
+static bool take_task_root(char *root)
+{
+	const char *given = getenv("LAMBDA_TASK_ROOT");
+	return sm_bundle_own()->count > 0 && realpath(given != NULL && given[0] != '\0' ? given : ".", root) != NULL;
+}
+
 /* The function's own folder, else $SEWING_ROOT, else the nearest folder at or above the program. */
 static bool find_root(char *root)
 {
+	if (take_task_root(root))
+		return true;
 	const char *const given[] = {getenv("LAMBDA_TASK_ROOT"), getenv("SEWING_ROOT")};
 	for (size_t i = 0; i < 2; i++)
 		if (given[i] != NULL && given[i][0] != '\0' && realpath(given[i], root) != NULL && holds_entry(root))
@@ -82,15 +94,13 @@ static int fail(const struct run *run, const char *message)
 	return 1;
 }
 
-static int serve(struct run *run, const char *root)
+static int serve(struct run *run)
 {
-	char file[PATH_MAX + sizeof(ENTRY) + 1];
 	struct sm_host *host = run->host;
-	snprintf(file, sizeof(file), "%s/" ENTRY, root);
 	sm_close_doors(host->L);
 	if (sm_host_signals(host) != SM_OK)
 		return fail(run, "signals cannot be watched");
-	if (luaL_loadfilex(host->L, file, "t") != LUA_OK)
+	if (!sm_bundle_load(host->L, ENTRY_FILE))
 		return fail(run, lua_tostring(host->L, -1));
 	lua_pushstring(host->L, run->address);
 	sm_task_start(host->L, 1, NULL, started, run, false);
@@ -113,7 +123,7 @@ int main(void)
 	run.host = sm_host_new(root);
 	if (run.host == NULL)
 		return fail(&run, "not enough memory");
-	int code = serve(&run, root);
+	int code = serve(&run);
 	sm_host_free(run.host);
 	return code;
 }

@@ -1,0 +1,147 @@
+#!/bin/sh
+# build.sh x86_64|aarch64 PREFIX: what the static release links, built from sources.txt into PREFIX: musl with a compiler
+# wrapper (bin/cc), OpenSSL, libcurl, expat, Lua's source. Does nothing when PREFIX was made of the same inputs.
+# Files come from fetch.sh and are kept in $SM_SOURCES_CACHE.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+say() { printf 'static: %s\n' "$*" >&2; }
+case "$#:${1:-}" in 2:x86_64 | 2:aarch64) ;; *) say "usage: build.sh x86_64|aarch64 PREFIX"; exit 2 ;; esac
+arch=$1
+mkdir -p "$2"
+prefix=$(cd "$2" && pwd)
+sources=${SM_SOURCES_CACHE:-$prefix/../sources}
+jobs=$(nproc 2> /dev/null || echo 2)
+# The whole tree of a foreign machine has its own tools; on the machine itself they may carry no prefix.
+tools=$arch-linux-gnu-
+command -v "${tools}gcc" > /dev/null || tools=
+gcc=${tools}gcc
+case $("$gcc" -dumpmachine 2> /dev/null) in "$arch"-*) ;; *) say "no compiler for $arch here (Debian, Ubuntu: gcc-$(echo "$arch" | tr _ -)-linux-gnu)"; exit 1 ;; esac
+
+stamp=$({ cat "$here/sources.txt" "$here/build.sh" "$here/cc.in"; "$gcc" -dumpfullversion; } | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$prefix/.stamp" 2> /dev/null)" = "$stamp" ]; then exit 0; fi
+"$here/fetch.sh" "$sources"
+rm -rf "$prefix"
+mkdir -p "$prefix/bin" "$prefix/work"
+work=$prefix/work
+export SOURCE_DATE_EPOCH=1 LC_ALL=C TZ=UTC
+unset CFLAGS LDFLAGS CPPFLAGS CC || :
+
+step() { # NAME COMMAND...: quiet unless it fails
+	name=$1
+	shift
+	if ! "$@" > "$work/$name.log" 2>&1; then
+		grep -nE '(error|Error|undefined reference)' "$work/$name.log" | head -n 20 >&2 || :
+		tail -n 15 "$work/$name.log" >&2
+		say "$name for $arch failed; everything is in $work/$name.log"
+		exit 1
+	fi
+}
+
+unpack() { # PACKAGE: the tree of its orig file with Debian's patches
+	mkdir "$work/$1"
+	tar -xzf "$sources/$(sed -n "s/^$1  *\([^ ]*orig.tar.gz\) .*/\1/p" "$here/sources.txt")" -C "$work/$1" --strip-components=1
+	patches=$(sed -n "s/^$1  *\([^ ]*debian.tar.xz\) .*/\1/p" "$here/sources.txt")
+	[ -n "$patches" ] || return 0
+	tar -xJf "$sources/$patches" -C "$work/$1" debian/patches
+	sed 's/[[:space:]]*#.*//; /^$/d' "$work/$1/debian/patches/series" | while read -r patch; do
+		(cd "$work/$1" && patch -p1 -s --no-backup-if-mismatch < "debian/patches/$patch") || { say "$1: $patch does not apply"; exit 1; }
+	done
+}
+
+kernel_headers() { # musl has none of its own
+	mkdir "$prefix/kernel"
+	for dir in "/usr/$arch-linux-gnu/include" "/usr/include/$arch-linux-gnu" /usr/include; do
+		for name in linux asm asm-generic; do
+			[ -e "$prefix/kernel/$name" ] || [ ! -d "$dir/$name" ] || ln -s "$dir/$name" "$prefix/kernel/$name"
+		done
+	done
+	[ -d "$prefix/kernel/asm" ] && [ -d "$prefix/kernel/linux" ] || { say "the kernel's headers for $arch are missing (package linux-libc-dev)"; exit 1; }
+}
+
+# oldmalloc: smaller and faster than the newer one for what OpenSSL does (a TLS context 0.76 ms, not 1.0).
+musl() {
+	unpack musl
+	cd "$work/musl"
+	step musl-configure ./configure --target="$arch-linux-gnu" --prefix="$prefix" --disable-shared --disable-wrapper \
+		--with-malloc=oldmalloc CC="$gcc" CROSS_COMPILE="$tools" CFLAGS="-fno-asynchronous-unwind-tables -ffile-prefix-map=$work=."
+	step musl-make make -j"$jobs"
+	step musl-install make install
+	sh tools/musl-gcc.specs.sh "$prefix/include" "$prefix/lib" /nonexistent > "$prefix/lib/musl-gcc.specs"
+	kernel_headers
+	sed -e "s,@GCC@,$gcc,; s,@PREFIX@,$prefix,g; s,@WORK@,$work," "$here/cc.in" > "$prefix/bin/cc"
+	chmod +x "$prefix/bin/cc"
+}
+
+# Bytes that no call from here reaches but that tables refer to: writers of key files, and tables for speeds that a
+# client does not need (P-256 with 150 KiB of points in place of a slower way to the same, AES for processors before 2010).
+trim_openssl() {
+	sed -i '/^ENCODER_TEXT("RSA", /,$d' providers/encoders.inc
+	sed -i -e 's/ecp_nistz256\.c ecp_nistz256-\(x86_64\.s\|armv8\.S\)//' -e '/ECDEF_\(x86_64\|aarch64\)=ECP_NISTZ256_ASM/s/=.*/=/' \
+		crypto/ec/build.info
+	sed -i -e 's/ bsaes-x86_64\.s\| bsaes-armv8\.S//' -e '/AESDEF_\(x86_64\|aarch64\)=/s/ *BSAES_ASM//' crypto/aes/build.info
+}
+
+# Only what a TLS client, SigV4, JWT and hashes need. Its own configuration folder must not exist: the machine's
+# openssl.cnf is written for the machine's OpenSSL.
+openssl() {
+	unpack openssl
+	cd "$work/openssl"
+	trim_openssl
+	step openssl-configure env PATH="$prefix/bin:$PATH" CC=cc AR="${tools}ar" RANLIB="${tools}ranlib" ./Configure "linux-$arch" \
+		--prefix="$prefix" --libdir=lib --openssldir=/nonexistent/ssl \
+		no-shared no-dso no-engine no-module no-legacy no-tests no-docs no-apps no-async no-afalgeng no-ssl3 no-tls1 no-tls1_1 \
+		no-dtls no-srp no-psk no-comp no-weak-ssl-ciphers no-md4 no-rc2 no-rc4 no-rc5 no-idea no-seed no-camellia no-aria \
+		no-cast no-bf no-sm2 no-sm3 no-sm4 no-cms no-ts no-ct no-cmp no-gost no-whirlpool no-mdc2 no-rmd160 no-siphash no-srtp \
+		no-nextprotoneg no-dsa no-ec2m no-blake2 no-multiblock no-uplink no-ui-console no-autoload-config no-quic no-ml-dsa \
+		no-slh-dsa no-ocsp no-scrypt no-argon2 no-siv no-ocb no-des no-http no-rfc3779 no-filenames no-ssl-trace no-sslkeylog \
+		no-tls-deprecated-ec no-integrity-only-ciphers no-thread-pool no-default-thread-pool no-pinshared no-pic \
+		no-dh no-ml-kem no-chacha no-poly1305 enable-ec_nistp_64_gcc_128 \
+		-Os -ffunction-sections -fdata-sections
+	step openssl-make env PATH="$prefix/bin:$PATH" make -j"$jobs" build_libs
+	step openssl-install env PATH="$prefix/bin:$PATH" make install_dev
+}
+
+# HTTP/1.1 over TLS, with proxies; nothing else. No certificates compiled in: core/http_trust.c says whom to trust.
+curl() {
+	unpack curl
+	set -- -DHTTP_ONLY=ON -DBUILD_SHARED_LIBS=OFF -DBUILD_STATIC_LIBS=ON -DBUILD_CURL_EXE=OFF -DBUILD_LIBCURL_DOCS=OFF \
+		-DBUILD_MISC_DOCS=OFF -DENABLE_CURL_MANUAL=OFF -DBUILD_TESTING=OFF -DBUILD_EXAMPLES=OFF \
+		-DCURL_USE_OPENSSL=ON -DCURL_ZLIB=OFF -DCURL_BROTLI=OFF -DCURL_ZSTD=OFF -DUSE_NGHTTP2=OFF -DUSE_LIBIDN2=OFF \
+		-DCURL_USE_LIBPSL=OFF -DCURL_USE_LIBSSH2=OFF -DENABLE_THREADED_RESOLVER=ON -DCURL_CA_BUNDLE=none -DCURL_CA_PATH=none
+	for feature in COOKIES HSTS ALTSVC NETRC KERBEROS_AUTH NEGOTIATE_AUTH DIGEST_AUTH AWS DOH MIME FORM_API WEBSOCKETS SRP VERBOSE_STRINGS PARSEDATE SHUFFLE_DNS GETOPTIONS LIBCURL_OPTION IPFS BINDLOCAL BEARER_AUTH; do
+		set -- "$@" -DCURL_DISABLE_$feature=ON
+	done
+	step curl-configure env PATH="$prefix/bin:$PATH" cmake -S "$work/curl" -B "$work/curl/build" -G Ninja "$@" -DCURL_DISABLE_NTLM=ON \
+		-DENABLE_UNIX_SOCKETS=OFF -DENABLE_WEBSOCKETS=OFF -DCURL_DISABLE_OPENSSL_AUTO_LOAD_CONFIG=ON \
+		-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$arch" -DCMAKE_C_COMPILER="$prefix/bin/cc" -DCMAKE_AR="$(command -v "${tools}ar")" \
+		-DCMAKE_RANLIB="$(command -v "${tools}ranlib")" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE="-Os -DNDEBUG" \
+		-DCMAKE_C_FLAGS="-ffunction-sections -fdata-sections" -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib \
+		-DCMAKE_FIND_ROOT_PATH="$prefix" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY \
+		-DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY -DOPENSSL_ROOT_DIR="$prefix" -DOPENSSL_USE_STATIC_LIBS=ON
+	step curl-make cmake --build "$work/curl/build" -j"$jobs"
+	step curl-install cmake --install "$work/curl/build"
+}
+
+expat() {
+	unpack expat
+	step expat-configure cmake -S "$work/expat/expat" -B "$work/expat/build" -G Ninja -DEXPAT_SHARED_LIBS=OFF -DEXPAT_BUILD_TOOLS=OFF \
+		-DEXPAT_BUILD_EXAMPLES=OFF -DEXPAT_BUILD_TESTS=OFF -DEXPAT_BUILD_DOCS=OFF -DEXPAT_BUILD_PKGCONFIG=OFF \
+		-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$arch" -DCMAKE_C_COMPILER="$prefix/bin/cc" -DCMAKE_AR="$(command -v "${tools}ar")" \
+		-DCMAKE_RANLIB="$(command -v "${tools}ranlib")" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE="-Os -DNDEBUG" \
+		-DCMAKE_C_FLAGS="-ffunction-sections -fdata-sections" -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib
+	step expat-make cmake --build "$work/expat/build" -j"$jobs"
+	step expat-install cmake --install "$work/expat/build"
+}
+
+started=$(date +%s)
+say "building what the $arch release links (musl, OpenSSL, libcurl, expat; once, some minutes)"
+musl
+openssl
+curl
+expat
+unpack lua5.4
+mv "$work/lua5.4/src" "$prefix/lua"
+rm -rf "$work"/*/
+printf '%s\n' "$stamp" > "$prefix/.stamp"
+say "built for $arch in $(($(date +%s) - started)) s"
