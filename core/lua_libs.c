@@ -33,6 +33,7 @@ static const luaL_Reg modules[] = {
     {"sm.time", luaopen_sm_time},
     {"sm.records", luaopen_sm_records},
     {"sm.xml", luaopen_sm_xml},
+    {"sm.gzip", luaopen_sm_gzip},
     {"sm.sigv4", luaopen_sm_sigv4},
     {"sm.bundle", luaopen_sm_bundle},
     {"sm.libs", luaopen_sm_libs},
