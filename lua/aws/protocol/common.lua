@@ -7,6 +7,7 @@ local validate = require "aws.protocol.validate"
 local M = {}
 
 local null = json.null
+local COMPRESS_MIN_BYTES <const> = 10240 -- as the other SDKs
 
 -- A copy of the members that were given, with idempotency tokens filled in.
 local function fill(model, operation, params, options)
@@ -83,6 +84,27 @@ function M.begin(model, operation, params, options)
     method = http.method or "POST", path = "/", query = {}, headers = {}, host_prefix = prefix,
     stream = streams(model, operation),
   }, values
+end
+
+-- Gzips a large body when the operation allows it, unless options.compress is false.
+---@param operation table
+---@param request aws.Request
+---@param options table?  compress = false, compress_min_bytes
+---@return aws.Request
+function M.compress(operation, request, options)
+  local wanted = operation.requestcompression
+  local body = request.body
+  if not wanted or type(body) ~= "string" or options and options.compress == false then return request end
+  if #body < (options and options.compress_min_bytes or COMPRESS_MIN_BYTES) then return request end
+  for _, name in ipairs(wanted.encodings or {}) do
+    if name == "gzip" then
+      request.body = assert(require("sm.gzip").compress(body))
+      local known = request.headers["content-encoding"]
+      request.headers["content-encoding"] = known and known .. ", gzip" or "gzip"
+      return request
+    end
+  end
+  return request
 end
 
 -- "?a=b&c" of a request URI as pairs; nil when there is none.

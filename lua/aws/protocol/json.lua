@@ -1,5 +1,6 @@
 -- json 1.0 and 1.1: every operation posts one JSON object to "/" and names itself in a header.
 local common = require "aws.protocol.common"
+local events = require "aws.protocol.events"
 local failed = require "aws.protocol.failed"
 local failures = require "aws.failure"
 local json = require "sm.json"
@@ -29,7 +30,14 @@ function M.serialize(model, operation, params, options)
   else
     request.body = "{}"
   end
-  return request
+  return common.compress(operation, request, options)
+end
+
+local function decode_event(model)
+  return function(ref, text)
+    local value = text ~= "" and json.decode(text)
+    return value and json_value.decode(model, ref, value)
+  end
 end
 
 ---@param model aws.Model
@@ -39,6 +47,8 @@ end
 ---@return aws.Failure?
 function M.parse(model, operation, response)
   if response.status >= 300 then return json_error.parse(model, operation, response) end
+  local stream = common.event_member(model, operation.output)
+  if stream then return events.open(model, operation, stream, response.body, decode_event(model)) end
   if not operation.output or response.body == "" then return {} end
   local value, message = json.decode(response.body)
   if type(value) ~= "table" then
