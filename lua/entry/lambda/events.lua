@@ -61,7 +61,10 @@ M.list = {
     is = function(event) return type(event["detail-type"]) == "string" and type(event.source) == "string" end },
 
   { name = "Step Functions", kind = "calls", file = "step_functions",
-    is = function(event) return is_table(event.StateMachine) and is_table(event.Execution) end },
+    is = function(event)
+      local named = is_table(event.StateMachine) or event.taskToken ~= nil or event.TaskToken ~= nil
+      return named and require("entry.lambda.step_functions").is(event)
+    end },
 }
 
 M.direct = { name = "direct call", kind = "calls", file = "direct" }

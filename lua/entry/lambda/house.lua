@@ -77,6 +77,22 @@ function House.monotonic() return require("sm.time").monotonic() end
 
 function House.task_context() return require("sm.task").context() end
 
+-- Tells a state machine that waits for a token what its task has given.
+---@param token string
+---@param value any
+---@return boolean? ok
+---@return Error?
+function House.end_task(token, value)
+  local errors = require "lib.errors"
+  local client, failure = require("aws").client "stepfunctions"
+  local done
+  if client then
+    done, failure = client:send_task_success { taskToken = token, output = assert(require("lib.json").encode(value)) }
+  end
+  if done then return true end
+  return nil, errors.new("ExternalServiceError", "report a task to its state machine: " .. tostring(failure))
+end
+
 local function read_settings()
   return require("settings").read(require("sm.files").env)
 end

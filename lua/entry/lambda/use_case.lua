@@ -73,7 +73,9 @@ local function run_event(house, use_case, entry, event, context)
   local family = require("entry.lambda." .. entry.file)
   local perform = performer(house, use_case, context)
   if family.items then return batch.run(family.items(event, use_case), family.partial, perform, context) end
-  return run_calls(family.calls(event, use_case), perform, context)
+  local value, err = run_calls(family.calls(event, use_case), perform, context)
+  if family.finish then return family.finish(house, event, value, err) end
+  return value, err
 end
 
 -- Functions of one route each are often put behind a gateway under a path of its own: then the path says nothing, and the

@@ -232,6 +232,22 @@ describe("the handler of a use case", function()
     end)
   end)
 
+  it("reports a success to a state machine that waits for its token, and leaves a failure to the invocation", function()
+    local told = {}
+    built.end_task = function(token, value)
+      told[#told + 1] = { token, value.n }
+      return true
+    end
+    assert.are.same({ ok = true, n = 3 }, (call("take", { taskToken = "AAAA", input = { n = 3 } })))
+    assert.are.same({ ok = true, n = 4 }, (call("take", { Execution = { Id = "e", Input = { n = 4 } }, StateMachine = { Id = "m" }, Task = { Token = "BBBB" } })))
+    local _, err = call("take", { TaskToken = "CCCC", Input = { n = 13 } })
+    assert.are.equal("QueryFailed", err.code)
+    assert.are.same({ { "AAAA", 3 }, { "BBBB", 4 } }, told)
+    built.end_task = function() return nil, require("lib.errors").new("ExternalServiceError", "no") end
+    _, err = call("take", { taskToken = "AAAA", input = { n = 3 } })
+    assert.are.equal("ExternalServiceError", err.code)
+  end)
+
   it("refuses what cannot be answered here", function()
     local answer, body = call("run", { requestContext = { connectionId = "c=", eventType = "CONNECT", routeKey = "$connect" }, isBase64Encoded = false })
     assert.are.equal(400, answer.statusCode)
