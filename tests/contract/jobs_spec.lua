@@ -176,6 +176,19 @@ local function contract(name, new)
   end)
 end
 
+local aws = require "aws_fixture"
+
+if aws.has "dynamodb" then
+  local api
+  contract("aws", function()
+    api = api or aws.api()
+    local clock = require("fakes").clock()
+    return require("adapters.aws.jobs").new { api = api, table_name = aws.state_table(api), clock = clock }, clock
+  end)
+else
+  describe("jobs (aws)", function() pending "DynamoDB Local is not installed" end)
+end
+
 contract("local", function()
   local clock = require("fakes").clock()
   local db = require("spec_state")()

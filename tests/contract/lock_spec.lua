@@ -118,6 +118,21 @@ local function contract(name, new)
   end)
 end
 
+local aws = require "aws_fixture"
+
+if aws.has "dynamodb" then
+  local api, table_name
+  contract("aws", function()
+    api = api or aws.api()
+    table_name = aws.lock_table(api)
+    local clock = require("fakes").clock()
+    return require("adapters.aws.lock").new { api = api, table_name = table_name,
+      time = require("adapters.aws.service_time").plain(clock) }, clock
+  end)
+else
+  describe("lock (aws)", function() pending "DynamoDB Local is not installed" end)
+end
+
 contract("local", function()
   local clock = require("fakes").clock()
   local db = require("spec_state")()

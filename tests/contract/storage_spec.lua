@@ -1,9 +1,10 @@
 -- Port storage: what every adapter must do. A new adapter adds one line at the end.
--- `new` gives the port, its clock, and put(layer, table, run, file): a file in the lake.
-local function contract(name, new)
+-- `new` gives the port, its clock, put(layer, table, run, file): a file in the lake, and is_address(url).
+-- Addresses that the service itself serves have rules of their own: `serves`.
+local function contract(name, new, serves)
   describe("storage (" .. name .. ")", function()
-    local storage, clock, put
-    before_each(function() storage, clock, put = new() end)
+    local storage, clock, put, is_address
+    before_each(function() storage, clock, put, is_address = new() end)
 
     local function list(changes)
       local request = { layer = "gold", run = "2025-08-13", max_dirs = 25, max_files = 50, ttl_seconds = 900 }
@@ -29,7 +30,7 @@ local function contract(name, new)
       assert.matches("fact_visit", file.key)
       assert.is_true(file.size > 0)
       assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$", file.last_modified)
-      assert.is_truthy(parts(file.url))
+      assert.is_true(is_address(file.url))
     end)
 
     it("lists of bronze the partition of the run only", function()
@@ -65,6 +66,7 @@ local function contract(name, new)
       assert.same({ 0, true }, { layer.dir_count, layer.truncated })
     end)
 
+    if not serves then return end
     describe("signed addresses", function()
       local path, expires, signature
       before_each(function()
@@ -143,6 +145,108 @@ describe("storage", function()
       known[layer][table_name] = known[layer][table_name] or {}
       table.insert(known[layer][table_name], { path = dir .. "/" .. file, bytes = 6, modified_at = fakes.NOW })
     end
-    return storage, clock, put
+    return storage, clock, put, function(url) return url:find("/files/[^?]+%?expires=%d+&signature=[%w_-]+$") ~= nil end
+  end, true)
+end)
+
+local aws = require "aws_fixture"
+
+if not aws.has "moto" then
+  describe("storage (aws)", function() pending "moto is not installed" end)
+  return
+end
+
+local function aws_storage(api, bucket, more)
+  local clock = require("fakes").clock()
+  local options = { api = api, clock = clock, presign = require("adapters.aws.presign").new(api), prefixes = {
+    bronze = ("s3://%s/bronze/"):format(bucket), silver = "", gold = ("s3://%s/gold/"):format(bucket) } }
+  for name, value in pairs(more or {}) do options[name] = value end
+  return require("adapters.aws.storage").new(options), clock
+end
+
+local function put_object(api, bucket, key) assert(api:call("s3", "put_object", { Bucket = bucket, Key = key, Body = "PAR1 x" })) end
+
+local api
+contract("aws", function()
+  api = api or aws.api()
+  local bucket = aws.bucket(api)
+  local storage, clock = aws_storage(api, bucket)
+  local function put(layer, table_name, run, file)
+    put_object(api, bucket, layer == "bronze" and ("bronze/%s/run=%s/%s"):format(table_name, run, file)
+      or ("%s/%s/data/%s"):format(layer, table_name, file))
+  end
+  return storage, clock, put, function(url) return require("sm.http").request({ url = url }).body == "PAR1 x" end
+end)
+
+describe("storage (aws) also", function()
+  local bucket
+  local function list(storage, changes)
+    local request = { layer = "gold", run = "2025-08-13", max_dirs = 25, max_files = 50, ttl_seconds = 900 }
+    for field, value in pairs(changes or {}) do request[field] = value end
+    return storage.list(request)
+  end
+  before_each(function()
+    api = api or aws.api()
+    bucket = aws.bucket(api)
+  end)
+
+  it("says nothing of a layer that is not configured", function()
+    local layer = assert(list(aws_storage(api, bucket), { layer = "silver" }))
+    assert.same({ 0, false, require("lib.json").null }, { layer.dir_count, layer.truncated, layer.prefix })
+  end)
+
+  it("puts the run into the prefix, and shows a layer without folders as one", function()
+    put_object(api, bucket, "raw/2025-08-13/a.parquet")
+    put_object(api, bucket, "raw/2025-08-14/b.parquet")
+    local storage = aws_storage(api, bucket, { prefixes = { bronze = ("s3://%s/raw/{run}"):format(bucket) } })
+    local layer = assert(list(storage, { layer = "bronze" }))
+    assert.equal(("s3://%s/raw/2025-08-13"):format(bucket), layer.prefix)
+    assert.same({ 1, "2025-08-13/", 1 }, { layer.dir_count, layer.dirs[1].name, layer.dirs[1].file_count })
+    assert.equal(0, list(storage, { layer = "bronze", run = "2025-08-15" }).dir_count)
+  end)
+
+  it("follows the pages of a listing", function()
+    local pages = {}
+    local paged = { client = function(_, ...) return api:client(...) end, call = function(_, service, operation, params)
+      if operation == "list_objects_v2" then
+        params.MaxKeys = 2
+        pages[#pages + 1] = params.ContinuationToken or "first"
+      end
+      return api:call(service, operation, params)
+    end }
+    for i = 1, 5 do put_object(api, bucket, ("gold/t/data/%d.parquet"):format(i)) end
+    local layer = assert(list(aws_storage(paged, bucket)))
+    assert.equal(5, layer.dirs[1].file_count)
+    assert.is_true(#pages > 3)
+  end)
+
+  it("says when addresses end, and that is no later than the keys that sign them", function()
+    put_object(api, bucket, "gold/t/data/a.parquet")
+    local now = require("sm.time").now()
+    local free = assert(list(aws_storage(api, bucket)))
+    local iso = require("sm.time").iso
+    assert.is_true(free.expires_at >= iso(now + 899) and free.expires_at <= iso(now + 930))
+    local session = require("adapters.aws.api").new { default = aws.options(require("aws_services").url "moto", { credentials = {
+      get = function() return { access_key = "A", secret_key = "B", session_token = "C", expires_at = now + 60, source = "spec" } end } }) }
+    local layer = assert(list(aws_storage(session, bucket)))
+    assert.equal(iso(math.floor(now + 60)), layer.expires_at)
+    local seconds = tonumber(layer.dirs[1].files[1].url:match("X%-Amz%-Expires=(%d+)"))
+    assert.is_true(seconds > 50 and seconds <= 60, seconds)
+    assert.matches("X%-Amz%-Security%-Token=C", layer.dirs[1].files[1].url)
+  end)
+
+  it("refuses a prefix that is none, and tells of a bucket that is not there", function()
+    assert.equal("BadS3Uri", select(2, list(aws_storage(api, bucket, { prefixes = { gold = "gold/" } }))).code)
+    local _, err = list(aws_storage(api, bucket, { prefixes = { gold = "s3://no-such-bucket-here/gold/" } }))
+    assert.equal("NotFound", err.code)
+  end)
+
+  it("signs the addresses of the largest listing in one go", function()
+    local sign = assert(require("adapters.aws.presign").new(api)(bucket, 900))
+    local seen = {}
+    for i = 1, 3750 do seen[sign(("gold/fact_visit/data/part-%05d.parquet"):format(i))] = true end
+    local count = 0
+    for _ in pairs(seen) do count = count + 1 end
+    assert.equal(3750, count)
   end)
 end)

@@ -1,0 +1,172 @@
+-- Port table_store on Glue: the entry of an Iceberg table names its newest metadata file, and everything else follows from
+-- that file. So replacing a table is one write of that name, which Glue does only when nobody was faster (VersionId):
+-- readers see the old table or the new one, never none. Athena itself has no statement that could do it (there is no
+-- INSERT OVERWRITE for Iceberg, and DROP + CREATE + RENAME leaves a gap).
+--
+-- Undo is the same write with the name of an earlier file. Files of the versions before stay where they are; which file a
+-- replaced table had is kept in the entry (sewing.replaced.<table-uuid>), because the new file knows nothing of it.
+--
+-- The staged table's entry goes first: once the target has its files, a DROP of the staged table would delete them.
+local errors = require "lib.errors"
+local failures = require "adapters.aws.failures"
+local iceberg = require "adapters.aws.iceberg"
+local log = require "lib.log"
+local partitions = require "adapters.aws.partitions"
+
+local M = {}
+
+local REPLACED <const> = "sewing.replaced."
+local MOST_FILES_BACK <const> = 20 -- looked at for the version before
+
+local function copy(from)
+  local out = {}
+  for name, value in pairs(from or {}) do out[name] = value end
+  return out
+end
+
+local function not_iceberg(database, name)
+  return errors.new("NotSupported", ("%s.%s is no Iceberg table, which has no versions"):format(database, name))
+end
+
+---@param options {api: table, catalog: table}   catalog: with entry(database, name)
+---@return table port
+function M.new(options)
+  local api, port = options.api, {}
+
+  local function load(database, name)
+    local entry, err = options.catalog.entry(database, name)
+    if not entry then return nil, err end
+    local location = (entry.Parameters or {}).metadata_location
+    if not location then return nil, not_iceberg(database, name) end
+    return entry, location
+  end
+
+  -- The entry with another metadata file; refused when somebody has changed the table since it was read.
+  local function point_at(database, entry, parameters, storage)
+    local input = partitions.input(entry)
+    input.Parameters, input.StorageDescriptor = parameters, storage
+    local output, failure = api:call("glue", "update_table", { DatabaseName = database, TableInput = input, VersionId = entry.VersionId })
+    if output then return true end
+    if failure.code == "ConcurrentModificationException" or failure.code:find("VersionMismatch") then
+      return nil, errors.new("Conflict", ("%s.%s was changed meanwhile; try again"):format(database, entry.Name))
+    end
+    return nil, failures.error(failure, ("change the table %s.%s"):format(database, entry.Name))
+  end
+
+  local function version_of(location)
+    local metadata, err = iceberg.read(api, location)
+    if not metadata then
+      log.warn("metadata_unreadable", { location = location, message = tostring(err) })
+      return {}
+    end
+    local counts = iceberg.counts(metadata)
+    return { version = counts.snapshot_id, rows = counts.rows or 0 }, metadata
+  end
+
+  -- The file that comes before one: the log in it, else the table that was replaced.
+  local function before(metadata, parameters)
+    return iceberg.file_before(metadata) or parameters[REPLACED .. (metadata["table-uuid"] or "")]
+  end
+
+  function port.versions(database, name)
+    local entry, location = load(database, name)
+    if not entry then return nil, location end
+    local list, looked = {}, 0
+    while location and looked < MOST_FILES_BACK do
+      local metadata, err = iceberg.read(api, location)
+      if not metadata then
+        if #list == 0 then return nil, err end
+        break
+      end
+      for _, version in ipairs(iceberg.versions(metadata)) do list[#list + 1] = version end
+      location, looked = entry.Parameters[REPLACED .. (metadata["table-uuid"] or "")], looked + 1
+    end
+    return list
+  end
+
+  local function drop_entry(database, name)
+    local output, failure = api:call("glue", "delete_table", { DatabaseName = database, Name = name })
+    if output or failures.is_missing(failure) then return true end
+    return nil, failures.error(failure, ("remove the entry of %s.%s"):format(database, name))
+  end
+
+  local function create_entry(database, name, entry)
+    local input = partitions.input(entry)
+    input.Name = name
+    local output, failure = api:call("glue", "create_table", { DatabaseName = database, TableInput = input })
+    if output then return true end
+    return nil, failures.error(failure, ("make the table %s.%s"):format(database, name))
+  end
+
+  -- The target's entry with the staged table's file; the target's own is remembered for undo.
+  local function replace(database, target, staged)
+    local parameters, old = copy(target.Parameters), target.Parameters.metadata_location
+    local _, metadata = version_of(staged.Parameters.metadata_location)
+    parameters.metadata_location, parameters.previous_metadata_location = staged.Parameters.metadata_location, old
+    if metadata and metadata["table-uuid"] then parameters[REPLACED .. metadata["table-uuid"]] = old end
+    return point_at(database, target, parameters, staged.StorageDescriptor)
+  end
+
+  function port.swap(database, name, staged_name)
+    local staged, file = load(database, staged_name)
+    if not staged then return nil, file end
+    local target, err = options.catalog.entry(database, name)
+    if not target and err.code ~= "NotFound" then return nil, err end
+    if target and not (target.Parameters or {}).metadata_location then return nil, not_iceberg(database, name) end
+    local ok
+    ok, err = drop_entry(database, staged_name)
+    if not ok then return nil, err end
+    if target then ok, err = replace(database, target, staged) else ok, err = create_entry(database, name, staged) end
+    if ok then return (version_of(file)) end
+    -- As it was: the staged table is there, and whoever built it removes it with its files.
+    local back, problem = create_entry(database, staged_name, staged)
+    if not back then log.error("staged_table_lost", { database = database, table = staged_name, file = file, message = tostring(problem) }) end
+    return nil, err
+  end
+
+  -- A table that was just made has a file without rows before its first: nobody means that one when there is an older table.
+  local function is_beginning(metadata, parameters)
+    return not iceberg.current(metadata) and parameters[REPLACED .. (metadata["table-uuid"] or "")] ~= nil
+  end
+
+  local function same_version(a, b)
+    return a["table-uuid"] == b["table-uuid"] and a["current-snapshot-id"] == b["current-snapshot-id"]
+  end
+
+  -- The newest earlier file that shows other rows.
+  local function earlier(parameters, location)
+    local current, err = iceberg.read(api, location)
+    if not current then return nil, err end
+    local at, seen = current, {}
+    for _ = 1, MOST_FILES_BACK do
+      local file = before(at, parameters)
+      if not file or seen[file] then return nil end
+      seen[file] = true
+      at, err = iceberg.read(api, file)
+      if not at then return nil, err end
+      if not same_version(at, current) and not is_beginning(at, parameters) then return file, at end
+    end
+    return nil
+  end
+
+  function port.undo(database, name)
+    local entry, location = load(database, name)
+    if not entry then return nil, location end
+    local file, metadata = earlier(entry.Parameters, location)
+    if not file then
+      return nil, metadata or errors.new("Conflict", ("%s.%s has no earlier version"):format(database, name))
+    end
+    local parameters, storage = copy(entry.Parameters), copy(entry.StorageDescriptor)
+    parameters.metadata_location, parameters.previous_metadata_location = file, location
+    storage.Location = metadata.location or storage.Location
+    storage.Columns = require("adapters.aws.iceberg_columns").of(metadata) or storage.Columns
+    local ok, err = point_at(database, entry, parameters, storage)
+    if not ok then return nil, err end
+    local counts = iceberg.counts(metadata)
+    return { version = counts.snapshot_id, rows = counts.rows or 0 }
+  end
+
+  return port
+end
+
+return M
