@@ -14,8 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SM_API_ANSWER_MAX ((size_t)6 * 1024 * 1024) /* bytes of an answer that is not streamed: the platform's limit   \
-	                                                 */
+#define SM_API_ANSWER_MAX                                                                                              \
+	((size_t)6 * 1024 * 1024) /* bytes of an answer that is not streamed: the platform's limit                         \
+	                           */
 
 struct sm_api;
 

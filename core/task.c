@@ -105,6 +105,8 @@ bool sm_task_passes(lua_State *L, lua_State *where)
 
 static int64_t grace_of(const struct sm_task *task)
 {
+	if (task->limits.grace_ns != 0)
+		return task->limits.grace_ns;
 	if (task->kill != SM_KILL_TIME)
 		return GRACE_MAX_NS;
 	int64_t grace = (task->limits.deadline_ns - task->started_ns) / 4;

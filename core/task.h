@@ -64,6 +64,7 @@ void sm_wait_done(struct sm_wait *wait);
 struct sm_limits {
 	int64_t deadline_ns; /* monotonic point in time */
 	size_t memory_bytes; /* what this task may allocate and keep, approximately (see docs/limits.md) */
+	int64_t grace_ns; /* how long __close functions may run after the deadline; 0: a share of the time the task had */
 };
 
 /* How a task ended. */
