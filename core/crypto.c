@@ -107,6 +107,11 @@ enum sm_status sm_crypto_random(void *out, size_t len, struct sm_error *err)
 	return RAND_bytes(out, (int)len) == 1 ? SM_OK : fail_openssl(err, "random");
 }
 
+enum sm_status sm_crypto_reseed(struct sm_error *err)
+{
+	return RAND_poll() == 1 ? SM_OK : fail_openssl(err, "fresh randomness");
+}
+
 bool sm_crypto_equal(const void *a, const void *b, size_t len)
 {
 	return CRYPTO_memcmp(a, b, len) == 0;

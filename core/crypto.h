@@ -24,6 +24,8 @@ enum sm_status sm_crypto_hmac_sha256(const void *key, size_t key_len, const void
 enum sm_status sm_crypto_hash_file(enum sm_hash hash, const char *path, unsigned char out[SM_HASH_MAX], size_t *out_len,
                                    struct sm_error *err);
 enum sm_status sm_crypto_random(void *out, size_t len, struct sm_error *err);
+/* Fresh randomness from the system: this process continues from a copy whose twins know the old state. */
+enum sm_status sm_crypto_reseed(struct sm_error *err);
 /* CRC-32 of zip, gzip and PNG. */
 uint32_t sm_crypto_crc32(const void *data, size_t len);
 /* Takes the same time wherever the bytes differ. */

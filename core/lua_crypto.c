@@ -201,6 +201,15 @@ static int l_random(lua_State *L)
 	return 1;
 }
 
+/* reseed(): fresh randomness from the system, after the process was restored from a snapshot. */
+static int l_reseed(lua_State *L)
+{
+	struct sm_error err;
+	if (sm_crypto_reseed(&err) != SM_OK)
+		return luaL_error(L, "%s", err.message);
+	return 0;
+}
+
 /* uuid() -> a random UUID (version 4) as 36 characters. */
 static int l_uuid(lua_State *L)
 {
@@ -300,6 +309,7 @@ static const luaL_Reg functions[] = {
     {"unbase64url", l_unbase64url},
     {"crc32", l_crc32},
     {"random", l_random},
+    {"reseed", l_reseed},
     {"uuid", l_uuid},
     {"equal", l_equal},
     {"verify", l_verify},

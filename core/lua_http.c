@@ -480,6 +480,22 @@ static struct sm_http *the_client(lua_State *L)
 	return client->http;
 }
 
+/*
+ * forget(): the connections that are kept alive are closed, and exchanges under way end with "closed". After a restore
+ * from a snapshot, when the other ends are long gone.
+ */
+static int l_forget(lua_State *L)
+{
+	struct client *client;
+
+	if (lua_getfield(L, LUA_REGISTRYINDEX, CLIENT_TYPE ".the") == LUA_TNIL)
+		return 0;
+	client = lua_touserdata(L, -1);
+	sm_http_free(client->http);
+	client->http = NULL;
+	return 0;
+}
+
 /* Options at index 1. Leaves the started exchange at index 2, or gives the failure. */
 static enum sm_status start(lua_State *L, struct exchange **started, struct sm_error *err)
 {
@@ -537,7 +553,7 @@ static int l_request(lua_State *L)
 
 int luaopen_sm_http_core(lua_State *L)
 {
-	static const luaL_Reg module[] = {{"request", l_request}, {"start", l_start}, {NULL, NULL}};
+	static const luaL_Reg module[] = {{"request", l_request}, {"start", l_start}, {"forget", l_forget}, {NULL, NULL}};
 	static const luaL_Reg methods[] = {
 	    {"wait", l_wait}, {"write", l_write}, {"finish", l_finish}, {"close", l_exchange_gc}, {NULL, NULL}};
 	static const luaL_Reg meta[] = {{"__gc", l_exchange_gc}, {"__close", l_exchange_gc}, {NULL, NULL}};

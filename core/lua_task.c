@@ -11,6 +11,7 @@
 #include "task_inner.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,6 +344,17 @@ static int l_log_write(lua_State *L)
 	return 0;
 }
 
+/* frame(fd, type, line): one record with the platform's frame around it, written at once. */
+static int l_log_frame(lua_State *L)
+{
+	lua_Integer fd = luaL_checkinteger(L, 1), type = luaL_checkinteger(L, 2);
+	size_t len;
+	const char *line = luaL_checklstring(L, 3, &len);
+	luaL_argcheck(L, fd >= 0 && fd <= INT_MAX, 1, "a file descriptor expected");
+	sm_log_frame((int)fd, (uint32_t)type, sm_clock_wall_ns() / 1000, line, len);
+	return 0;
+}
+
 /*
  * access(method, path, status, seconds, bytes, request_id) -> text: the record of one answered request, written for
  * every one of them and therefore here. path is a JSON string, quotes included; method and id need no escapes.
@@ -371,7 +383,8 @@ static int l_log_access(lua_State *L)
 
 int luaopen_sm_log(lua_State *L)
 {
-	static const luaL_Reg functions[] = {{"write", l_log_write}, {"access", l_log_access}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {
+	    {"write", l_log_write}, {"frame", l_log_frame}, {"access", l_log_access}, {NULL, NULL}};
 	luaL_newlib(L, functions);
 	return 1;
 }

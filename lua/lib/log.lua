@@ -10,16 +10,17 @@ local MAX_TEXT <const> = 8192
 local MAX_DEPTH <const> = 6
 local HIDDEN <const> = "***"
 
-local state = { level = LEVELS.info, write = nil, time = nil, context = nil }
+local state = { level = LEVELS.info, write = nil, time = nil, context = nil, line = nil }
 
--- Which functions write, tell the time and give the context of the running task. Called by the composition root and by
--- specs; without it the host's modules are used at the first record.
----@param options table  level?, write?, time?, context?
+-- Which functions write, tell the time, give the context of the running task and make the line of a record. Called by the
+-- composition root and by specs; without it the host's modules are used at the first record.
+---@param options table  level?, write(line, level)?, time()?, context()?, line(time, level, event, fields)?
 function M.configure(options)
   if options.level then state.level = LEVELS[options.level] or state.level end
   state.write = options.write or state.write
   state.time = options.time or state.time
   state.context = options.context or state.context
+  state.line = options.line or state.line
 end
 
 local function host()
@@ -90,6 +91,17 @@ end
 
 local reserved = { time = true, level = true, event = true }
 
+-- A record as an object: time, level and event first, then the fields by name.
+local function object_line(time, level, event, fields)
+  local parts = { ('{"time":"%s","level":"%s","event":%s'):format(time, level, json.encode(event)) }
+  for _, key in ipairs(text.sorted_keys(fields)) do
+    local name = reserved[key] and key .. "_" or key
+    parts[#parts + 1] = (',%s:%s'):format(json.encode(name), json.encode(fields[key]) or '"?"')
+  end
+  parts[#parts + 1] = "}"
+  return table.concat(parts)
+end
+
 -- The text of one record, without the line end.
 ---@param level string
 ---@param event string
@@ -97,26 +109,18 @@ local reserved = { time = true, level = true, event = true }
 ---@return string
 function M.format(level, event, fields)
   if not state.time then host() end
-  local parts = { ('{"time":"%s","level":"%s","event":%s'):format(state.time(), level, json.encode(clean(event, 0))) }
   local all = {}
   for key, value in pairs(state.context and state.context() or {}) do
     if type(key) == "string" then all[key] = value end
   end
   for key, value in pairs(fields or {}) do all[tostring(key)] = value end
-  local shown = clean(all, 0)
-  for _, key in ipairs(text.sorted_keys(shown)) do
-    local name = reserved[key] and key .. "_" or key
-    local encoded = json.encode(shown[key])
-    parts[#parts + 1] = (',%s:%s'):format(json.encode(name), encoded or '"?"')
-  end
-  parts[#parts + 1] = "}"
-  return table.concat(parts)
+  return (state.line or object_line)(state.time(), level, clean(event, 0), clean(all, 0))
 end
 
 local function record(level, event, fields)
   if LEVELS[level] < state.level then return end
   if not state.write then host() end
-  state.write(M.format(level, event, fields))
+  state.write(M.format(level, event, fields), level)
 end
 
 ---@param event string
@@ -151,6 +155,10 @@ local access -- of sm.log, with the first request
 ---@param request_id string  checked by the caller: no quotes, no control characters
 function M.access(method, path, status, seconds, bytes, request_id)
   if not state.write then host() end
+  if state.line then -- of another form: made like the others
+    return record("info", "request", { method = method, path = path, status = status, duration_ms = seconds * 1000 // 0.001 / 1000,
+      bytes = bytes, request_id = request_id })
+  end
   local quoted
   if path:find('[%c"\\\x80-\xff]') or #path > 1024 then
     quoted = json.encode(clean(text.cut(path, 1024), 0))

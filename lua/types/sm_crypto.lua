@@ -75,6 +75,9 @@ function crypto.crc32(data) end
 ---@return string data
 function crypto.random(n) end
 
+---Fresh randomness from the system, after the process was restored from a snapshot.
+function crypto.reseed() end
+
 ---A random UUID (version 4).
 ---@return string
 function crypto.uuid() end

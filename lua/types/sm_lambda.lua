@@ -14,8 +14,8 @@ lambda.answer_max = 0
 ---@field function_arn string?
 ---@field trace_id string?             X-Ray's trace header
 ---@field tenant_id string?
----@field client_context_json string?  as sent by a mobile client, JSON
----@field identity_json string?        of Cognito, JSON
+---@field client_context table?        as sent by a mobile client
+---@field identity table?              of Cognito
 ---@field deadline number?             seconds since 1970
 ---@field remaining fun(): number      seconds until the platform ends the invocation
 local context = {}
@@ -38,8 +38,10 @@ function context:write(bytes) end
 ---@field address string       host:port of the Runtime API
 ---@field concurrency integer? connections, each with its own invocation
 ---@field memory integer?      bytes an invocation may allocate
----@field on_event fun(text: string, context: sm.lambda.Context): (string|true)?, string?, string?, string?  answer; or nil, error type, JSON, X-Ray cause
----@field on_failure fun(err: any, context: sm.lambda.Context): nil, string, string, string?  the same for a task that ended by an error or a limit
+---The answer (true: it was streamed), or nil, the error's type, its JSON and X-Ray's cause.
+---@field on_event fun(text: string, context: sm.lambda.Context): (string|true)?, string?, string?, string?
+---The same for a task that was ended by an error or a limit.
+---@field on_failure fun(err: any, text: string?, context: sm.lambda.Context): (string|true)?, string?, string?, string?
 ---@field on_problem fun(message: string, request_id: string?)  the Runtime API refused or failed
 
 ---Asks for events from now on; returns at once. Once per process.
@@ -56,9 +58,26 @@ function lambda.stop() end
 ---@return integer
 function lambda.running() end
 
----Of the invocation that runs; nil between two, and when several may run at a time.
----@return string?
-function lambda.request_id() end
+---Ends the invocations that wait; their callers are told.
+---@param reason string
+function lambda.cancel(reason) end
+
+---The function that runs, as a task, when SIGTERM or SIGINT arrives.
+---@param fn fun(name: "SIGTERM"|"SIGINT")
+function lambda.on_signal(fn) end
+
+---The process ends once this task has.
+---@param code integer
+function lambda.exit(code) end
+
+---Sends a GET whose answer nobody waits for; its connection stays open as long as the process lives.
+---@param address string
+---@param path string
+---@param headers string
+---@return true? ok
+---@return string? message
+---@return string? code
+function lambda.hold(address, path, headers) end
 
 ---Tells the platform that init or restore has failed. Blocks.
 ---@param address string

@@ -7,6 +7,12 @@ local log = {}
 ---@param line string
 function log.write(line) end
 
+---One record in the platform's frame (type, length, time, text), written at once.
+---@param fd integer
+---@param type integer
+---@param line string
+function log.frame(fd, type, line) end
+
 ---The record of one answered request, as text.
 ---@param method string
 ---@param path string       as JSON, quotes included

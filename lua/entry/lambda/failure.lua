@@ -1,52 +1,137 @@
--- Failures as the platform wants them: { errorType, errorMessage, stackTrace } for the caller, the same text for the log.
+-- Failures as the platform wants them: { errorType, errorMessage, stackTrace } for the caller, the same words for the log, and
+-- X-Ray's cause. The functions named of_* give what the runtime posts: nil, error type, JSON, cause.
 local json = require "sm.json"
 local log = require "lib.log"
 
 local M = {}
 
--- "stack traceback:\n\ta.lua:3: in function <a.lua:1>\n\t..." -> list of frames
-local function frames(traceback)
+local MAX_MESSAGE <const> = 16384
+local MAX_FRAMES <const> = 40
+
+-- ---- parts of a report ----
+
+-- "stack traceback:\n\t/var/task/echo.lua:3: in function 'f'\n\t..." -> list of its lines
+local function frames_of(traceback)
   local out = json.array()
-  for line in tostring(traceback or ""):gmatch("\n%s+([^\n]+)") do out[#out + 1] = line end
+  for line in tostring(traceback or ""):gmatch("\n%s+([^\n]+)") do
+    if #out < MAX_FRAMES then out[#out + 1] = log.redact(line) end
+  end
   return out
 end
 
-local function report(event, kind, message, traceback)
-  local stack = frames(traceback)
-  log.error(event, { error_type = kind, error_message = message, stack_trace = stack })
-  return kind, (json.encode { errorType = kind, errorMessage = message, stackTrace = stack })
+local function cause_of(kind, message, frames)
+  local stack = json.array()
+  for _, frame in ipairs(frames) do
+    local path, line, label = frame:match("^(.-):(%d+): ?i?n? ?(.*)$")
+    if path then stack[#stack + 1] = { path = path, line = math.tointeger(tonumber(line)), label = label } end
+  end
+  return (json.encode { working_directory = os.getenv "LAMBDA_TASK_ROOT" or "", paths = json.array(),
+    exceptions = json.array { { type = kind, message = message, stack = stack } } })
 end
 
-function M.of_event(problem) return nil, report("invocation_failed", "Runtime.MalformedEvent", "the event is not JSON: " .. tostring(problem)) end
+-- Text that JSON can carry, without secrets and of bearable length.
+local function plain(text)
+  text = tostring(text)
+  if not utf8.len(text) then text = text:gsub("[\x80-\xff]", "?") end
+  if #text > MAX_MESSAGE then text = text:sub(1, (utf8.offset(text, 0, MAX_MESSAGE) or MAX_MESSAGE) - 1) .. "..." end
+  return log.redact(text)
+end
 
+local function report(event, kind, message, traceback, fields)
+  kind, message = plain(kind), plain(message)
+  local frames = frames_of(traceback)
+  local shown = { error_type = kind, error_message = message, stack_trace = frames }
+  for name, value in pairs(fields or {}) do shown[name] = value end
+  log.error(event, shown)
+  return nil, kind, (json.encode { errorType = kind, errorMessage = message, stackTrace = frames }), cause_of(kind, message, frames)
+end
+
+local function failed(kind, message, traceback) return report("invocation_failed", kind, message, traceback) end
+
+-- ---- what can fail ----
+
+-- The message handler of our own calls: the error with where it was raised.
+---@param fault any
+function M.traced(fault)
+  if type(fault) == "table" then return fault end
+  return { message = tostring(fault), traceback = debug.traceback(nil, 2) }
+end
+
+-- An event that is no JSON: the value that stands for it as an error.
+---@param problem string
+---@return table
+function M.bad_event(problem)
+  return { code = "Runtime.UnmarshalError", message = "the event is not JSON: " .. tostring(problem) }
+end
+
+-- A failure that the handler returned.
+---@param err any
 function M.of_value(err)
-  local known = type(err) == "table" and err or {}
-  return nil, report("invocation_failed", tostring(known.code or known.type or "Error"), tostring(known.message or err))
+  if type(err) ~= "table" then return failed("Error", err) end
+  local details = type(err.details) == "table" and err.details or {}
+  return failed(err.code or err.type or "Error", err.message or tostring(err), err.traceback or details.traceback)
 end
 
-function M.of_result(value)
-  if type(value) == "string" then return M.of_size(#value) end
-  return nil, report("invocation_failed", "Runtime.InvalidResult", "a raw handler returns text, not " .. type(value))
+---@param value any
+function M.of_raw_result(value)
+  return failed("Runtime.MarshalError", "a raw handler returns text, not a " .. type(value))
 end
 
+---@param problem string
 function M.of_encoding(problem)
-  return nil, report("invocation_failed", "Runtime.MarshalError", "the result cannot be written as JSON: " .. tostring(problem))
+  return failed("Runtime.MarshalError", "the result cannot be written as JSON: " .. tostring(problem))
 end
 
-function M.of_size(bytes)
-  return nil, report("invocation_failed", "Function.ResponseSizeTooLarge", ("the answer has %d bytes; 6291456 are allowed"):format(bytes))
+---@param bytes integer
+---@param allowed integer
+function M.of_size(bytes, allowed)
+  return failed("Function.ResponseSizeTooLarge",
+    ("the answer has %d bytes, and %d are allowed; give a link to the content, or stream it"):format(bytes, allowed))
 end
 
-function M.of_error(err)
-  local known = type(err) == "table" and err or {}
-  return nil, report("invocation_failed", known.limit and "Runtime.Limit" or "Runtime.ScriptError", tostring(known.message or err), known.traceback)
+local limits = { time = "Runtime.Timeout", memory = "Runtime.OutOfMemory" }
+
+-- What a limit ended, in one sentence: the host's has the place, and the innermost call says what was open.
+local function of_limit(err, context)
+  local message = err.message
+  local open = tostring(err.traceback or ""):match("\n%s+([^\n]+)")
+  local remaining = context and context.remaining and context.remaining()
+  if err.limit == "time" and remaining then message = ("%s, %.2f s before the function's own time limit"):format(message, remaining) end
+  if open then message = ("%s; open call: %s"):format(message, open) end
+  return failed(limits[err.limit] or "Runtime.Limit", message, err.traceback)
 end
 
+-- What ended an invocation from outside of its own words: a raise, a limit, a cancellation.
+---@param err any
+---@param context table?
+function M.of_error(err, context)
+  if type(err) ~= "table" then return failed("Runtime.ScriptError", err) end
+  if err.limit then return of_limit(err, context) end
+  if err.code == "cancelled" then return failed("Runtime.Shutdown", err.message, err.traceback) end
+  return failed(err.code or err.type or "Runtime.ScriptError", err.message or tostring(err), err.traceback)
+end
+
+-- The handler could not be loaded.
+---@param err any
 function M.of_init(err)
   local known = type(err) == "table" and err or {}
-  local message, trace = tostring(known.message or err), known.traceback
-  if type(err) == "string" then message, trace = err:match("^(.-)\n(stack traceback:.*)$") end
-  return report("init_failed", known.type or "Runtime.InitError", message or tostring(err), trace)
+  local details = type(known.details) == "table" and known.details or {}
+  local kind = tostring(known.type or "Runtime.InitError")
+  return report("init_failed", kind, known.message or err, known.traceback or details.traceback)
+end
+
+-- The Runtime API refused or failed.
+---@param message string
+---@param request_id string?
+function M.of_api(message, request_id)
+  log.warn("runtime_api", { error_message = message, request_id = request_id })
+end
+
+-- With several invocations at a time: what log records and calls to other services of this one shall carry.
+---@param context table
+function M.begin(context)
+  local shared = require("sm.task_core").context()
+  shared.request_id, shared.trace_id, shared.tenant_id = context.request_id, context.trace_id, context.tenant_id
 end
 
 return M

@@ -6,11 +6,13 @@ local function failure(code, message, details)
   return require("lib.errors").new(code, message, details)
 end
 
--- Plain handlers: a file that returns function(event, context) -> value [, err], or { raw = true, run = function(text, context) }.
+-- Plain handlers: a file that returns function(event, context) -> value [, err], or { raw = true, run = function(text, context) },
+-- with the hooks of entry/lambda/lifecycle beside it.
 local function as_handler(value, path)
   if type(value) == "function" then return { raw = false, run = value } end
   if type(value) == "table" and type(value.run) == "function" and value.ports == nil then
-    return { raw = value.raw == true, run = value.run, failed = value.failed }
+    return { raw = value.raw == true, run = value.run, failed = value.failed, before_snapshot = value.before_snapshot,
+      on_restore = value.on_restore, on_shutdown = value.on_shutdown }
   end
   return nil, failure("BadSetting", path .. " is no handler: it must return function(event, context), or { raw = true, run = function(text, context) }")
 end
