@@ -138,12 +138,16 @@ local function from_file(name, path)
   return new(name, read, function(prefix) return records:keys(prefix) end)
 end
 
+-- Services that people also call by the name of their host.
+local ALIASES <const> = { monitoring = "cloudwatch", states = "stepfunctions", email = "ses" }
+
 local loaded = {}
 
 ---@param name string  "s3", "dynamodb", ... as in ./sewing aws-model list
 ---@return aws.Model?
 ---@return aws.Failure?
 function M.load(name)
+  name = ALIASES[name] or name
   local model = loaded[name]
   if model then return model end
   if type(name) ~= "string" or not name:find("^%l[%w%-]*$") then return unknown(name) end

@@ -1,5 +1,5 @@
 /*
- * Allocation sweep over sm.files, sm.sqlite, sm.json, sm.crypto and sm.time: the 1st, 2nd, ... n-th allocation of ours
+ * Allocation sweep over sm.files, sm.sqlite, sm.records, sm.json, sm.crypto and sm.time: the 1st, 2nd, ... n-th allocation of ours
  * fails (malloc of the units, Lua's and the bindings'), once outside tasks and once inside. Each run must end with
  * success, nil + message, or an error; the sanitizer build sees leaks. Linked with --wrap for malloc and friends.
  */
@@ -21,6 +21,9 @@ static const char *const scripts[] = {
     "  local h <close> = assert(f.open(dir .. '/a', 'rw')) assert(h:pread(1, 4000)) assert(h:read(10)) "
     "assert(h:write('q')) assert(h:size())\n"
     "  local k <close> = assert(f.lock(dir .. '/lock')) assert(not f.read(dir .. '/none'))\n"
+    "  local r = require 'sm.records' assert(f.write(dir .. '/r', 'a\\t1\\nb\\t2\\n'))\n"
+    "  local one <close> = assert(r.open(dir .. '/r')) assert(one:get('b') == '2' and #one:keys() == 2)\n"
+    "  assert(not r.open(dir .. '/none'))\n"
     "end\n"
     "local ok, err = pcall(work) disarm()\n"
     "assert(f.remove_tree(dir)) if not ok then error(err, 0) end",
