@@ -17,6 +17,33 @@ local M = {}
 local Model = {}
 Model.__index = Model
 
+-- ---- short forms in the file: aws.generate.records writes them ----
+
+-- "Name string" or "Item map ItemMap" -> a reference.
+local function ref_of(short)
+  if type(short) ~= "string" then return short end
+  local name, kind, shape = short:match("^(%S*) (%S+) ?(%S*)$")
+  return { name = name ~= "" and name or nil, type = kind, shape = shape ~= "" and shape or nil }
+end
+
+local function full_shape(shape, name)
+  shape.name, shape.type = name, shape.type or "structure"
+  local members = shape.members
+  if members then
+    for i = 1, #members do members[i] = ref_of(members[i]) end
+  end
+  shape.member, shape.key, shape.value = ref_of(shape.member), ref_of(shape.key), ref_of(shape.value)
+  return shape
+end
+
+local function full_operation(operation)
+  operation.input, operation.output = ref_of(operation.input), ref_of(operation.output)
+  operation.http = operation.http or { method = "POST", requestUri = "/" }
+  return operation
+end
+
+local FULL <const> = { shape = full_shape, operation = full_operation }
+
 local function index_members(shape)
   if shape.type ~= "structure" then return shape end
   local by_name = {}
@@ -132,7 +159,9 @@ local function from_file(name, path)
     if not text then return nil end
     local value, wrong = json.decode(text)
     if value == nil then error(("%s: record %s: %s"):format(path, key, wrong), 0) end
-    return value
+    local kind, rest = key:match("^(%a+)%.(.*)$")
+    local full = FULL[kind]
+    return full and full(value, rest) or value
   end
   if not records:get("metadata") then return failure.refuse("config", "UnreadableModel", path .. " is not a service model") end
   return new(name, read, function(prefix) return records:keys(prefix) end)

@@ -11,6 +11,7 @@ local M = {}
 local DROPPED <const> = {
   documentation = true, enum = true, pattern = true, min = true, max = true, sensitive = true, deprecated = true,
   deprecatedMessage = true, deprecatedSince = true, box = true, synthetic = true, xmlOrder = true, shape = true,
+  contextParam = true, -- the operation lists them
 }
 local STRUCTURED <const> = { structure = true, list = true, map = true }
 local OPERATION_FIELDS <const> = {
@@ -97,6 +98,7 @@ end
 function Compactor:operation(given)
   local out = {}
   for _, field in ipairs(OPERATION_FIELDS) do out[field] = given[field] end
+  if out.endpointdiscovery and not out.endpointdiscovery.required then out.endpointdiscovery = nil end
   if given.input then
     out.input = self:ref(given.input)
     out.contextParams = endpoint_params(self.shapes[given.input.shape])

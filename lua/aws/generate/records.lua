@@ -44,6 +44,38 @@ local function add_endpoint(records, given, service)
   for key, value in pairs(rules.records(program)) do records[key] = value end
 end
 
+-- ---- short forms of what most members and operations are; aws.model reads them ----
+
+-- "Name string", "Item map ItemMap": a member without further traits.
+local function short_ref(ref)
+  if type(ref) ~= "table" then return ref end
+  local count = 0
+  for _ in pairs(ref) do count = count + 1 end
+  local text = (ref.name or "") .. " " .. ref.type
+  if ref.shape then text = text .. " " .. ref.shape end
+  return count == (ref.name and 2 or 1) + (ref.shape and 1 or 0) and text or ref
+end
+
+local function short_shape(shape)
+  for i, member in ipairs(shape.members or {}) do shape.members[i] = short_ref(member) end
+  shape.member, shape.key, shape.value = short_ref(shape.member), short_ref(shape.key), short_ref(shape.value)
+  shape.name = nil
+  if shape.type == "structure" then shape.type = nil end
+end
+
+local function short_operation(operation)
+  operation.input, operation.output = short_ref(operation.input), short_ref(operation.output)
+  local http = operation.http
+  if http.method == "POST" and http.requestUri == "/" then operation.http = nil end
+end
+
+local function shorten(records)
+  for key, value in pairs(records) do
+    if key:find("^shape%.") then short_shape(value) elseif key:find("^operation%.") then short_operation(value) end
+  end
+  return records
+end
+
 ---@param records table<string, any>
 ---@return string text of a model file
 function M.text(records)
@@ -67,7 +99,7 @@ function M.of_service(root, service)
   add_paginators(records, parts.paginators, method_names)
   add_waiters(records, parts.waiters)
   if parts.rules then add_endpoint(records, parts.rules, service) end
-  return M.text(records)
+  return M.text(shorten(records))
 end
 
 return M
