@@ -19,11 +19,13 @@ local function error_of(root)
   return child(root, "Error") or errors and child(errors, "Error")
 end
 
+local ELSEWHERE <const> = { Code = true, Message = true, Type = true, RequestId = true, HostId = true }
+
 -- Leaves as a table: what an error says beyond its code (S3: Region, Endpoint, BucketName).
 local function leaves(node)
   local out = {}
   for _, item in ipairs(node) do
-    if #item == 0 then out[item.name] = item.text end
+    if #item == 0 and not ELSEWHERE[item.name] then out[item.name] = item.text end
   end
   return out
 end
@@ -52,11 +54,12 @@ function M.parse(model, operation, response, members_of)
     local shape = failed.shape(model, operation, code)
     return failed.answer(response, { code = code, shape = shape, members = shape and members_of and members_of(shape, {}) })
   end
-  local found = leaves(node)
-  local code = found.Code
+  local found, code = leaves(node), text_of(node, "Code")
   local shape = failed.shape(model, operation, code)
   if shape then
-    found = members_of and members_of(shape, node) or xml_value.decode(model, { type = "structure", shape = shape.name }, node)
+    local members = members_of and members_of(shape, node)
+      or xml_value.decode(model, { type = "structure", shape = shape.name }, node)
+    for name, value in pairs(members) do found[name] = value end
   end
   return failed.answer(response, {
     code = code, message = text_of(node, "Message", "message"), members = found, shape = shape, fault = text_of(node, "Type"),
