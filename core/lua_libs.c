@@ -36,6 +36,7 @@ static const luaL_Reg modules[] = {
     {"sm.gzip", luaopen_sm_gzip},
     {"sm.sigv4", luaopen_sm_sigv4},
     {"sm.bundle", luaopen_sm_bundle},
+    {"sm.checksum", luaopen_sm_checksum},
     {"sm.libs", luaopen_sm_libs},
     {"cjson", luaopen_cjson},
     {"cjson.safe", luaopen_cjson_safe},

@@ -11,6 +11,7 @@ int luaopen_sm_duckdb(lua_State *L);
 int luaopen_sm_files(lua_State *L);
 int luaopen_sm_sqlite(lua_State *L);
 int luaopen_sm_json(lua_State *L);
+int luaopen_sm_checksum(lua_State *L);
 int luaopen_sm_crypto(lua_State *L);
 int luaopen_sm_time(lua_State *L);
 int luaopen_sm_libs(lua_State *L);
