@@ -163,9 +163,32 @@ local function policy_of(call, ends)
 end
 
 local function parse(call, response)
+  local bad = require("aws.checksum").check(response, call.request, call.operation)
+  if bad then return nil, bad end
   local output, err = call.protocol.parse(call.model, call.operation, response)
   if output == nil then return nil, apply(call, "on_error", err, response) or err end
   return apply(call, "after_parse", output, response)
+end
+
+-- Checksums, and a body that can be sent as it is.
+local function settle(call)
+  local request, signing, operation = call.request, call.endpoint.signing, call.operation
+  if type(request.body or "") ~= "string" then
+    local unsigned = require("aws.sign").is_unsigned_payload(call.endpoint, operation)
+    local ok, err = require("aws.body").settle(request, signing.double_encode == false, unsigned)
+    if not ok then return nil, err end
+  end
+  if not operation.httpChecksum and not operation.httpChecksumRequired then return true end
+  return require("aws.checksum").prepare(request, call.model, operation, call.params, call.config)
+end
+
+---The credentials that a call is signed with; nil when it is not.
+---@param call aws.Call
+---@return aws.Credentials?
+---@return aws.Failure?
+function M.credentials(call)
+  if is_anonymous(call) then return nil end
+  return M.provider(call.client):get()
 end
 
 -- What aws.attempts needs beside request and endpoint.
@@ -194,7 +217,9 @@ end
 ---@return aws.Answer? response  of the last attempt
 function M.run(client, operation, params, options)
   local call, err = M.build(client, operation, params, options)
-  if not call then return nil, failure.at(err, client.service, operation.name) end
+  local ok = call
+  if call then ok, err = settle(call) end
+  if not ok then return nil, failure.at(err, client.service, operation.name) end
   prepare(call)
   local output, response
   output, err, response = require("aws.attempts").run(call)

@@ -132,7 +132,7 @@ end
 ---@return string? url
 ---@return number|aws.Failure expires_at  seconds since 1970: the earlier of the expiry and the credentials' end
 function Client:presign(name, params, options)
-  return require("aws.presigned").url(self, name, params or {}, options or {})
+  return require("aws.presign").url(self, name, params or {}, options or {})
 end
 
 -- ---- making one ----

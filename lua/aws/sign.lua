@@ -81,16 +81,38 @@ function M.scheme(endpoint, operation)
 end
 
 -- The hash that stands for the body, and whether it is sent beside the signature: always to S3, elsewhere when it is no hash.
-local function payload(request, operation, signing)
+local function payload(request, signing)
   local s3 = signing.double_encode == false
+  local stream = type(request.body or "") ~= "string"
+  if stream and s3 and not request.payload_hash and (request.stream_checksum or request.scheme == "http") then
+    require("aws.body").announce(request, request.scheme == "http")
+  end
   if request.payload_hash then return request.payload_hash, true end
-  local unsigned = signing.unsigned_payload or operation and (operation.unsignedPayload or operation.authtype == "v4-unsigned-body")
-  if type(request.body or "") ~= "string" then unsigned = true end
-  if unsigned and request.scheme == "https" then return UNSIGNED, true end
-  if type(request.body or "") ~= "string" then
-    return failure.refuse("unsupported", "UnsignedStream", "a streamed body is signed only over https, or to S3 in chunks")
+  if (stream or request.unsigned_payload) and request.scheme == "https" then return UNSIGNED, true end
+  if stream then
+    return failure.refuse("unsupported", "UnsignedStream", "a body without its hash is sent over https only")
   end
   return sigv4.sha256_hex(request.body or ""), s3
+end
+
+-- A body in chunks is made when the signature it begins with is known.
+local function chunk_body(request, options, signature)
+  if not (request.payload_hash or ""):find("^STREAMING%-") or type(request.body) == "string" then return end
+  local chain
+  if request.payload_hash:find("AWS4", 1, true) then
+    chain = options
+    chain.signature = signature
+  end
+  request.body = require("aws.body").chunks(request, chain)
+end
+
+---Whether the service takes this operation's body without a hash of it.
+---@param endpoint aws.Endpoint
+---@param operation table?
+---@return boolean
+function M.is_unsigned_payload(endpoint, operation)
+  if endpoint.signing and endpoint.signing.unsigned_payload then return true end
+  return operation ~= nil and (operation.unsignedPayload or operation.authtype == "v4-unsigned-body") or false
 end
 
 ---What the signer needs to know, for header and query form.
@@ -110,7 +132,7 @@ end
 M.options = options_of
 
 ---Places the request and signs it. Credentials may be nil for unsigned operations.
----@param request aws.Request  changed in place: url, headers; also seed_signature and signed_at
+---@param request aws.Request  changed in place: url, headers; a body in chunks
 ---@param endpoint table
 ---@param credentials aws.Credentials?
 ---@param config aws.Config
@@ -130,7 +152,8 @@ function M.request(request, endpoint, credentials, config, now, operation)
   local options
   options, err = options_of(request, signing, credentials, now)
   if not options then return nil, err end
-  local hash, sent = payload(request, operation, signing)
+  request.unsigned_payload = M.is_unsigned_payload(endpoint, operation)
+  local hash, sent = payload(request, signing)
   if not hash then return nil, sent --[[@as aws.Failure]] end
   options.payload_hash, options.sign_hash = hash, sent
   if scheme == "v4-s3express" then -- keys of a session: their token has a header of its own
@@ -139,7 +162,7 @@ function M.request(request, endpoint, credentials, config, now, operation)
   local added, signature = sigv4.sign(options)
   if not added then return failure.refuse("validation", "CannotSign", signature) end
   for name, value in pairs(added) do request.headers[name] = value end
-  request.seed_signature, request.signed_at = signature, now
+  chunk_body(request, options, signature)
   return request
 end
 

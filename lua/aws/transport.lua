@@ -35,7 +35,11 @@ end
 -- A body that is no text, as the function that sm.http takes.
 local function body_of(body)
   if body == nil or type(body) == "string" or type(body) == "function" then return body end
-  return function() return body.read(64 * 1024) end
+  return function()
+    local piece, message = body.read(64 * 1024)
+    if message then error(message, 0) end
+    return piece
+  end
 end
 
 local function http_options(request, config, options, left)
@@ -55,6 +59,7 @@ end
 local FAILED <const> = {
   timeout = { "timeout", "TimedOut" }, refused = { "transport", "CertificateRefused", false },
   invalid = { "validation", "InvalidRequest", false }, limit = { "response", "AnswerTooLarge", false },
+  body = { "transport", "BodyFailed", false },
   no_memory = { "transport", "NoMemory", false }, cancelled = { "transport", "Cancelled", false },
 }
 
@@ -87,6 +92,15 @@ local function streamed(answer)
   return { status = answer.status, headers = answer.headers, version = answer.version, body = answer.read, close = answer.close }
 end
 
+-- A reader of a body may raise; that is its failure and not ours.
+local function ask(given)
+  local http = require "sm.http"
+  if type(given.body) ~= "function" then return http.request(given) end
+  local ok, answer, message, code, unsent = pcall(http.request, given)
+  if ok then return answer, message, code, unsent end
+  return nil, "the body could not be read: " .. tostring(answer), "body"
+end
+
 ---@param request aws.Request  with url
 ---@param config aws.Config
 ---@param options table?  stream: the payload is read piece by piece; timeout: seconds for all; max_bytes
@@ -98,7 +112,7 @@ function M.send(request, config, options)
   if left and left <= TIGHT then
     return failure.refuse("timeout", "DeadlineExceeded", "no time is left to send the request")
   end
-  local answer, message, code, unsent = require("sm.http").request(http_options(request, config, options, left))
+  local answer, message, code, unsent = ask(http_options(request, config, options, left))
   if not answer then return failed(message, code, unsent) end
   if options.stream then return streamed(answer) end
   return answer
