@@ -60,4 +60,16 @@ enum sm_status sm_crypto_verify_rs256(struct sm_bytes n, struct sm_bytes e, stru
 enum sm_status sm_crypto_verify_es256(struct sm_bytes x, struct sm_bytes y, struct sm_bytes data,
                                       struct sm_bytes signature, struct sm_error *err);
 
+/* A private key of P-256, opened from PEM. */
+struct sm_es256;
+/* SM_INVALID: no PEM, or another kind of key. Nothing of the text gets into the message. */
+enum sm_status sm_es256_open(struct sm_bytes pem, struct sm_es256 **key, struct sm_error *err);
+void sm_es256_close(struct sm_es256 *key); /* NULL is allowed */
+/* The public point. */
+enum sm_status sm_es256_public(const struct sm_es256 *key, unsigned char x[32], unsigned char y[32],
+                               struct sm_error *err);
+/* ECDSA with SHA-256: r || s. */
+enum sm_status sm_es256_sign(const struct sm_es256 *key, struct sm_bytes data, unsigned char out[64],
+                             struct sm_error *err);
+
 #endif

@@ -294,6 +294,47 @@ static int l_verify(lua_State *L)
 	return 1;
 }
 
+static void push_base64url(lua_State *L, const unsigned char *data, size_t len)
+{
+	char text[SM_BASE64_SIZE(32) + 1];
+	lua_pushlstring(L, text, sm_crypto_base64(data, len, true, text));
+}
+
+/*
+ * sign(alg, pem, data) -> signature, {kty, crv, x, y} | nil, message, code ("invalid": the key). alg: "ES256"; the
+ * signature as r || s, with the public key that fits.
+ */
+static int l_sign(lua_State *L)
+{
+	static const char *const algs[] = {"ES256", NULL};
+	unsigned char signature[64], x[32], y[32];
+	struct sm_bytes pem, data;
+	struct sm_es256 *key = NULL;
+	struct sm_error err;
+	luaL_checkoption(L, 1, NULL, algs);
+	pem.data = luaL_checklstring(L, 2, &pem.len);
+	data.data = luaL_checklstring(L, 3, &data.len);
+	enum sm_status status = sm_es256_open(pem, &key, &err);
+	if (status == SM_OK)
+		status = sm_es256_sign(key, data, signature, &err);
+	if (status == SM_OK)
+		status = sm_es256_public(key, x, y, &err);
+	sm_es256_close(key);
+	if (status != SM_OK)
+		return sm_push_error(L, &err);
+	lua_pushlstring(L, (const char *)signature, sizeof(signature));
+	lua_createtable(L, 0, 4);
+	lua_pushliteral(L, "EC");
+	lua_setfield(L, -2, "kty");
+	lua_pushliteral(L, "P-256");
+	lua_setfield(L, -2, "crv");
+	push_base64url(L, x, sizeof(x));
+	lua_setfield(L, -2, "x");
+	push_base64url(L, y, sizeof(y));
+	lua_setfield(L, -2, "y");
+	return 2;
+}
+
 static const luaL_Reg functions[] = {
     {"md5", l_md5},
     {"sha1", l_sha1},
@@ -313,6 +354,7 @@ static const luaL_Reg functions[] = {
     {"uuid", l_uuid},
     {"equal", l_equal},
     {"verify", l_verify},
+    {"sign", l_sign},
     {NULL, NULL},
 };
 

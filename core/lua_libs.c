@@ -32,6 +32,7 @@ static const luaL_Reg modules[] = {
     {"sm.crypto", luaopen_sm_crypto},
     {"sm.time", luaopen_sm_time},
     {"sm.records", luaopen_sm_records},
+    {"sm.process", luaopen_sm_process},
     {"sm.xml", luaopen_sm_xml},
     {"sm.gzip", luaopen_sm_gzip},
     {"sm.sigv4", luaopen_sm_sigv4},

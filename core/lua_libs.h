@@ -16,6 +16,7 @@ int luaopen_sm_crypto(lua_State *L);
 int luaopen_sm_time(lua_State *L);
 int luaopen_sm_libs(lua_State *L);
 int luaopen_sm_records(lua_State *L);
+int luaopen_sm_process(lua_State *L);
 int luaopen_sm_xml(lua_State *L);
 int luaopen_sm_gzip(lua_State *L);
 int luaopen_cjson(lua_State *L); /* the codec of sm.json under its own names */

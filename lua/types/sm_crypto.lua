@@ -97,4 +97,12 @@ function crypto.equal(a, b) end
 ---@return string? code "refused": does not fit; "invalid": the key
 function crypto.verify(alg, jwk, data, signature) end
 
+---@param alg "ES256"
+---@param pem string a private key of P-256
+---@param data string
+---@return string? signature r || s
+---@return table|string jwk the public key: kty, crv, x, y; or the message, without the key's text
+---@return string? code "invalid": the key
+function crypto.sign(alg, pem, data) end
+
 return crypto

@@ -1,8 +1,8 @@
 /*
- * Allocation sweep over sm.files, sm.sqlite, sm.records, sm.json, sm.crypto and sm.time: the 1st, 2nd, ... n-th
- * allocation of ours fails (malloc of the units, Lua's and the bindings'), once outside tasks and once inside. Each run
- * must end with success, nil + message, or an error; the sanitizer build sees leaks. Linked with --wrap for malloc and
- * friends.
+ * Allocation sweep over sm.files, sm.sqlite, sm.records, sm.json, sm.crypto, sm.time and sm.process: the 1st, 2nd, ...
+ * n-th allocation of ours fails (malloc of the units, Lua's and the bindings'), once outside tasks and once inside. Each
+ * run must end with success, nil + message, or an error; the sanitizer build sees leaks. Linked with --wrap for malloc
+ * and friends.
  */
 #include "../../core/files.h"
 #include "sweep.h"
@@ -55,6 +55,15 @@ static const char *const scripts[] = {
     "  assert(not j.decode('[1,')) assert(not j.encode({ 1, { x = print } })) assert(j.encode({ j.raw '1', j.array() "
     "}) == '[1,[]]')\n"
     "  assert(#j.encode(('y'):rep(200000)) == 200002)\n"
+    "end\n"
+    "local ok, err = pcall(work) disarm() if not ok then error(err, 0) end",
+
+    "local p = require 'sm.process'\n"
+    "local function work()\n"
+    "  local r = assert(p.run('echo out; echo $A$B >&2; exit 3', { env = { A = 'one', B = 'two' }, timeout = 20 }))\n"
+    "  assert(r.stdout == 'out\\n' and r.stderr == 'onetwo\\n' and r.code == 3)\n"
+    "  local none, message, code = p.run('printf 1234567890', { max_bytes = 5 }) assert(not none and code == 'limit', "
+    "message)\n"
     "end\n"
     "local ok, err = pcall(work) disarm() if not ok then error(err, 0) end",
 

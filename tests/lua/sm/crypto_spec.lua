@@ -167,6 +167,52 @@ describe("sm.crypto verify", function()
   end)
 end)
 
+describe("sm.crypto sign", function()
+  local keys = { [[
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEINTH4porFH/oXFVUfg8kgBfg5rOKpCTCLKorO1MphGCpoAoGCCqGSM49
+AwEHoUQDQgAEELeLK+2cGq6G+kFRD9ykgNNwKKnjH8Ptcs1UfUxVZb8Hrl6ceuUo
+rtdO0p8UjoqStv3xXxf3H//QWd4bLK13+g==
+-----END EC PRIVATE KEY-----
+]], [[
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1MfimisUf+hcVVR+
+DySAF+Dms4qkJMIsqis7UymEYKmhRANCAAQQt4sr7Zwarob6QVEP3KSA03AoqeMf
+w+1yzVR9TFVlvweuXpx65Siu107SnxSOipK2/fFfF/cf/9BZ3hssrXf6
+-----END PRIVATE KEY-----
+]] }
+  local other_curve = [[
+-----BEGIN EC PRIVATE KEY-----
+MIGkAgEBBDAOWEr3syzO2m/21qQLkxAX8CKCE3mqq5cwsa+yziqlJIPhJgaDUC+U
+EWe5htIcm2agBwYFK4EEACKhZANiAATylsX78F/YxY3JHYH63RUtDkup1EnNOJb8
+7OumNua/k0Q0L953t15gAk55C8kGm4GrSKNhjh+ttUed4hH4vvmIiP4c59s9LCkf
+IcZZ7mrwU/LJRv7PcHFxVjdMwuxRMOk=
+-----END EC PRIVATE KEY-----
+]]
+
+  it("signs what verify accepts, with either form of PEM", function()
+    local publics = {}
+    for i, pem in ipairs(keys) do
+      local signature, jwk = crypto.sign("ES256", pem, "data")
+      assert.are.equal(64, #signature)
+      assert.is_true(crypto.verify("ES256", jwk, "data", signature))
+      assert.is_nil((crypto.verify("ES256", jwk, "date", signature)))
+      publics[i] = jwk
+    end
+    assert.are.same(publics[1], publics[2])
+  end)
+
+  it("refuses what is no such key, without its text", function()
+    for _, pem in ipairs { "", "SECRET", other_curve, (keys[1]:gsub("M", "A", 3)) } do
+      local signature, message, code = crypto.sign("ES256", pem, "data")
+      assert.are.same({ nil, "invalid" }, { signature, code })
+      assert.matches("P%-256 in PEM", message)
+      assert.is_nil(message:find("SECRET"))
+    end
+    assert.has_error(function() crypto.sign("RS256", keys[1], "data") end)
+  end)
+end)
+
 describe("sm.crypto in tasks", function()
   it("hashes many files at once", function()
     local dir = assert(files.temp_dir())
