@@ -354,7 +354,7 @@ static void refuse_unknown_options(lua_State *L)
 {
 	static const char *const known[] = {"method",    "url",    "headers", "body",     "timeout", "connect_timeout",
 	                                    "max_bytes", "stream", "ca_file", "insecure", "http",    "max_redirects",
-	                                    NULL};
+	                                    "direct",    NULL};
 
 	sm_check_options(L, 1, known, "request");
 }
@@ -368,6 +368,7 @@ static void read_options(lua_State *L, struct sm_http_options *options)
 	options->ca_file = text_option(L, "ca_file", NULL);
 	options->version = version_option(L);
 	options->insecure = flag_option(L, "insecure");
+	options->direct = flag_option(L, "direct");
 	options->stream = flag_option(L, "stream");
 	options->timeout_ms = (int64_t)ceil(number_option(L, "timeout", DEFAULT_TIMEOUT, 1e9) * 1000);
 	options->connect_timeout_ms =

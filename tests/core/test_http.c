@@ -217,6 +217,25 @@ TEST(https_checks_the_certificate)
 	end(pid);
 }
 
+/* A proxy that nobody listens at: whoever asks it fails. */
+TEST(direct_requests_pass_the_proxy_by)
+{
+	char url[64] = "", text[512];
+	unsigned port;
+	struct sm_http_options options = options_for(url);
+	struct sm_error err;
+	pid_t pid = raw_server(&port, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
+
+	snprintf(url, sizeof url, "http://127.0.0.1:%u/", port);
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	CHECK(ask(&options, text, sizeof text, &err) != SM_OK);
+	options.direct = true;
+	CHECK(ask(&options, text, sizeof text, &err) == SM_OK);
+	CHECK(strstr(text, "hi") != NULL);
+	unsetenv("http_proxy");
+	end(pid);
+}
+
 TEST(a_certificate_for_another_name_is_refused)
 {
 	char url[64] = "", ca[96], text[512];
@@ -431,6 +450,7 @@ int main(void)
 		RUN(tls_below_1_2_is_refused);
 		RUN(http_2_over_tls_and_in_clear);
 	}
+	RUN(direct_requests_pass_the_proxy_by);
 	RUN(an_answer_cut_short_is_an_error);
 	RUN(rubbish_is_an_error);
 	RUN(a_header_without_end_meets_a_limit);
