@@ -39,7 +39,7 @@ local function load(self)
   local fresh, err = self.source()
   self.attempts, self.last_failure = self.attempts + 1, err
   if fresh then
-    self.held, self.not_before = setmetatable(fresh, Shown), nil
+    self.held, self.not_before = getmetatable(fresh) and fresh or setmetatable(fresh, Shown), nil
     return fresh
   end
   local now = self.now()
