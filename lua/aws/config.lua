@@ -22,6 +22,7 @@ local M = {}
 ---@field read_timeout number           seconds
 ---@field user_agent_app_id string?
 ---@field ignore_configured_endpoint_urls boolean
+---@field world aws.World?              that of a test: what is sent goes through its http
 
 local TRUTH <const> = { ["true"] = true, ["false"] = false }
 
@@ -213,7 +214,7 @@ function M.resolve(service_id, options, world)
   local source, err = open_source(options, world)
   if not source then return nil, err end
   local out
-  out, err = read(SETTINGS, options, source, { profile = source.name })
+  out, err = read(SETTINGS, options, source, { profile = source.name, world = world ~= worlds.default() and world or nil })
   if not out then return nil, err end
   out.s3, err = read(S3_SETTINGS, s3_options(options.s3), source, {})
   if not out.s3 then return nil, err end

@@ -21,7 +21,7 @@ Parser.__index = Parser
 
 function Parser:fail(message)
   self.failure = failure.new { kind = "config", code = "InvalidProfileFile",
-    message = ("%s, line %d: %s"):format(self.path, self.line, message) }
+    message = ("could not parse profile file %s, line %d: %s"):format(self.path, self.line, message) }
   return nil, self.failure
 end
 
@@ -51,7 +51,7 @@ end
 
 function Parser:section(line)
   local words = line:match("^%[(.-)%]%s*$") or line:match("^%[(.-)%]%s*[#;]")
-  if not words then return self:fail("Expected a profile definition to end with ']'") end
+  if not words then return self:fail("Profile definition must end with ']'") end
   local group, name = section_of(self.kind, trim(words))
   self.property = nil
   if not name then -- somebody else's section, or a name that cannot be: its lines are not ours
@@ -71,7 +71,7 @@ function Parser:add(line)
   local name, value = line:match("^(.-)=(.*)$")
   if not name then return self:fail("Expected an '=' sign defining a property") end
   name = trim(name):lower()
-  if name == "" then return self:fail("Expected a property name before the '=' sign") end
+  if name == "" then return self:fail("Property did not have a name") end
   self.property = name:find("^[%w_%-%.]+$") and name or false
   value = value:gsub("%s[#;].*$", "")
   self.is_block = trim(value) == ""
@@ -86,7 +86,7 @@ function Parser:continue(line)
   if self.is_block then
     local name = text:match("^(.-)=")
     if not name then return self:fail("Expected an '=' sign defining a sub-property") end
-    if trim(name) == "" then return self:fail("Expected a sub-property name before the '=' sign") end
+    if trim(name) == "" then return self:fail("Sub-property did not have a name") end
   end
   if self.property then self.current[self.property] = self.current[self.property] .. "\n" .. text end
   return true

@@ -58,14 +58,14 @@ local REASONS <const> = {
 local function ask(token, step, context)
   local client, err = sts.client("signin", context, { region = step.region or context.region, anonymous = true })
   if not client then return nil, err end
-  local url
-  url, err = client:url("CreateOAuth2Token")
-  if not url then return nil, err end
-  local proof, message = M.proof(token.dpopKey, url, context.world)
+  local params = { tokenInput = { clientId = token.clientId, refreshToken = token.refreshToken, grantType = "refresh_token" } }
+  local built
+  built, err = require("aws.call").build(client, client:operation("CreateOAuth2Token"), params, {})
+  if not built then return nil, err end
+  local proof, message = M.proof(token.dpopKey, require("aws.call").url(built.request), context.world)
   if not proof then return bad(step, message) end
   local output
-  output, err = client:call("CreateOAuth2Token", { tokenInput = { clientId = token.clientId, refreshToken = token.refreshToken,
-    grantType = "refresh_token" } }, { headers = { DPoP = proof } })
+  output, err = client:call("CreateOAuth2Token", params, { headers = { DPoP = proof } })
   if output then return output.tokenOutput or {} end
   local reason = err.members and REASONS[err.members.error]
   return reply.fail(err.code, ("profile %s: %s; run `aws login`"):format(step.profile, reason or "the session was not renewed: " .. err.message),
