@@ -28,13 +28,12 @@ end
 local function url_of(service, options)
   local made, err = client.new(service, options)
   if not made then return nil, err end
-  for _, name in ipairs(made.model:operations()) do
-    if name:find("^List") then
-      local found = endpoint.resolve(made.model, made.model:operation(name), {}, made.config)
-      if found then return found.url end
-    end
+  for _, name in ipairs { "ListBuckets", "ListTables", table.unpack(made.model:operations()) } do
+    local operation = made.model:operation(name)
+    local found = operation and endpoint.resolve(made.model, operation, {}, made.config)
+    if found then return found.url end
   end
-  return nil, "no operation could be built"
+  return nil, "no operation has an endpoint without arguments"
 end
 
 return { name = "configured_url", run = function(folder, report)

@@ -6,7 +6,7 @@ local vectors = require "conformance.support.vectors"
 local EMPTY <const> = { profiles = {}, sso_sessions = {}, services = {} }
 
 local function parse(input)
-  local config, credentials, err = EMPTY, EMPTY, nil
+  local config, credentials, err = EMPTY, EMPTY
   if input.configFile then
     config, err = profile.parse(input.configFile, "config", "configFile")
     if not config then return nil, err end

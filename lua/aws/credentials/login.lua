@@ -62,7 +62,10 @@ local function ask(token, step, context)
   local built
   built, err = require("aws.call").build(client, client:operation("CreateOAuth2Token"), params, {})
   if not built then return nil, err end
-  local proof, message = M.proof(token.dpopKey, require("aws.call").url(built.request), context.world)
+  local placed
+  placed, err = require("aws.sign").place(built.request, built.endpoint, built.config)
+  if not placed then return nil, err end
+  local proof, message = M.proof(token.dpopKey, built.request.url, context.world)
   if not proof then return bad(step, message) end
   local output
   output, err = client:call("CreateOAuth2Token", params, { headers = { DPoP = proof } })

@@ -42,7 +42,7 @@ describe("aws.profile:", function()
 
   it("refuses with file and line", function()
     refused("a = 1", "the%-file, line 1: ")
-    refused("[default]\n\n= b", "^the%-file, line 3: .*name")
+    refused("[default]\n\n= b", "the%-file, line 3: .*name")
     refused("[default]\nkey : b", "line 2: .*'='")
     refused("[profile a\nb=c", "line 1: .*'%]'")
     refused("[profile a] b", "line 1: .*'%]'")
