@@ -59,6 +59,7 @@ end
 ---@param params table?
 ---@return string? url
 ---@return number|aws.Failure expires_at
+---@return table? options  what it was signed with
 function M.request(request, endpoint, credentials, config, now, expires, operation, params)
   local scheme, err = sign.scheme(endpoint, operation)
   if not scheme then return nil, err end
@@ -76,32 +77,89 @@ function M.request(request, endpoint, credentials, config, now, expires, operati
   options.expires, options.payload_hash = expires, s3 and "UNSIGNED-PAYLOAD" or nil
   local query, message = sigv4.presign(options)
   if not query then return failure.refuse("validation", "CannotPresign", message --[[@as string]]) end
-  return ("%s://%s%s?%s"):format(request.scheme, request.host, request.sent_path, query), M.ends(now, expires, credentials)
+  return ("%s://%s%s?%s"):format(request.scheme, request.host, request.sent_path, query), M.ends(now, expires, credentials), options
+end
+
+-- ---- many URLs of one bucket ----
+
+-- Everything but the key of an S3 URL is the same for a bucket: what was built for one is kept, by operation and bucket.
+local TEMPLATES_MAX <const> = 64
+
+local function template_key(client, operation, params, options)
+  if client.service ~= "s3" or options.region or options.method or options.headers then return nil end
+  local bucket, key = params.Bucket, params.Key
+  if options.anonymous or client.options.anonymous or type(bucket) ~= "string" or type(key) ~= "string" or key == "" or not utf8.len(key) then return nil end
+  for name in next, params do
+    if name ~= "Bucket" and name ~= "Key" then return nil end
+  end
+  return operation.name .. "\0" .. bucket
+end
+
+-- Keeps what a request was signed with, when its path ends with the key.
+local function keep_template(client, name, key, call, options)
+  local path, ending = options.path, sigv4.encode(key, true)
+  if path:sub(-#ending - 1) ~= "/" .. ending or call.endpoint.signing.scheme ~= "v4" then return end
+  local held = client.shared.presigned
+  if not held or held.count >= TEMPLATES_MAX then
+    held = { count = 0 }
+    client.shared.presigned = held
+  end
+  options.path = nil
+  held[name], held.count = { options = options, prefix = path:sub(1, -#ending - 1), base = call.request.scheme .. "://" .. call.request.host },
+    held.count + 1
+end
+
+local function from_template(held, key, credentials, now, expires)
+  local options = held.options
+  options.path = held.prefix .. sigv4.encode(key, true)
+  options.access_key, options.secret_key, options.session_token = credentials.access_key, credentials.secret_key, credentials.session_token
+  options.time, options.expires = now, expires
+  local query, message = sigv4.presign(options)
+  if not query then return failure.refuse("validation", "CannotPresign", message --[[@as string]]) end
+  return held.base .. options.path .. "?" .. query, M.ends(now, expires, credentials)
+end
+
+-- ---- of a client ----
+
+local function build(client, operation, params, options)
+  local call, err = require("aws.call").build(client, operation, params, options)
+  if not call then return nil, err end
+  local credentials
+  credentials, err = require("aws.call").credentials(call)
+  if err then return nil, err end
+  call.request.method = options.method or call.request.method
+  return call, credentials
+end
+
+local function url(client, operation, params, options)
+  local now, expires = require("aws.skew").now(), options.expires or DEFAULT_EXPIRES
+  local name = template_key(client, operation, params, options)
+  local held = name and client.shared.presigned and client.shared.presigned[name]
+  if held then
+    local credentials, err = require("aws.call").provider(client):get()
+    if not credentials then return nil, err end
+    return from_template(held, params.Key, credentials, now, expires)
+  end
+  local call, credentials = build(client, operation, params, options)
+  if not call then return nil, credentials end
+  local text, ends, used = M.request(call.request, call.endpoint, credentials, call.config, now, expires, operation, call.params)
+  if text and name and used then keep_template(client, name, params.Key, call, used) end
+  return text, ends
 end
 
 ---A URL for an operation of a client.
 ---@param client aws.Client
 ---@param name string
 ---@param params table?
----@param options { expires: integer?, region: string?, method: string? }?
+---@param options { expires: integer?, region: string?, method: string?, anonymous: boolean? }?
 ---@return string? url
 ---@return number|aws.Failure expires_at
 function M.url(client, name, params, options)
-  options = options or {}
   local operation, err = client:operation(name)
   if not operation then return nil, err end
-  local expires = options.expires or DEFAULT_EXPIRES
-  local call_of = require "aws.call"
-  local call
-  call, err = call_of.build(client, operation, params, options)
-  if not call then return nil, failure.at(err, client.service, operation.name) end
-  local credentials
-  credentials, err = call_of.credentials(call)
-  if err then return nil, failure.at(err, client.service, operation.name) end
-  call.request.method = options.method or call.request.method
-  local url, ends = M.request(call.request, call.endpoint, credentials, call.config, require("aws.skew").now(), expires, operation, call.params)
-  if not url then return nil, failure.at(ends, client.service, operation.name) end
-  return url, ends
+  local text, ends = url(client, operation, params or {}, options or {})
+  if not text then return nil, failure.at(ends, client.service, operation.name) end
+  return text, ends
 end
 
 return M
