@@ -6,6 +6,34 @@ local fixture = require "lake_fixture"
 
 local CSV <const> = "id,label,changed\n1,one,2025-01-01 10:00:00\n2,  two ,not a date\n,three,\n"
 
+-- What every adapter does, wherever its tables come from.
+local shared = {}
+
+shared["refuses a second load while one runs"] = function(replication)
+  local started = assert(replication.start { run = "2025-08-13", job_id = "job-1" })
+  assert.equal("Conflict", select(2, replication.start { run = "2025-08-13", job_id = "job-2" }).code)
+  assert.is_true(replication.cancel(started.id))
+end
+
+shared["can be cancelled, and says so"] = function(replication)
+  local started = assert(replication.start { run = "2025-08-13", job_id = "job-1" })
+  assert.equal("running", replication.status(started.id).state)
+  assert.is_true(replication.cancel(started.id))
+  assert.equal("failed", replication.status(started.id).state)
+  assert.is_true(replication.cancel(started.id))
+  assert.is_true(replication.cancel("local:none"))
+end
+
+shared["knows its load by the run"] = function(replication)
+  local started = assert(replication.start { run = "2025-08-13", job_id = "job-1" })
+  assert.equal("2025-08-13", replication.status(started.id).run)
+  replication.cancel(started.id)
+end
+
+shared["does not know a load of another process"] = function(replication)
+  assert.equal("NotFound", select(2, replication.status("local:none")).code)
+end
+
 local function contract(name, new)
   describe("replication (" .. name .. ")", function()
     if not fixture.has_engine() then return pending "libduckdb.so is not there" end
@@ -82,24 +110,12 @@ local function contract(name, new)
       assert.matches("no file for table dbo_thing", status.reason)
     end)
 
-    it("refuses a second load while one runs", function()
-      put("dbo_thing.csv", CSV)
-      assert(replication.start { run = "2025-08-13", job_id = "job-1" })
-      assert.equal("Conflict", select(2, replication.start { run = "2025-08-13", job_id = "job-2" }).code)
-      assert(events:pop(20))
-    end)
-
-    it("can be cancelled, and says so", function()
-      put("dbo_thing.csv", CSV)
-      local started = assert(replication.start { run = "2025-08-13", job_id = "job-1" })
-      assert.is_true(replication.cancel(started.id))
-      assert.equal("failed", replication.status(started.id).state)
-      assert.is_true(replication.cancel("local:none"))
-    end)
-
-    it("does not know a load of another process", function()
-      assert.equal("NotFound", select(2, replication.status("local:none")).code)
-    end)
+    for what, check in pairs(shared) do
+      it(what, function()
+        put("dbo_thing.csv", CSV)
+        check(replication)
+      end)
+    end
 
     for extension, text in pairs {
       ndjson = '{"id":1,"label":"Zoë \\"x\\"","changed":"2025-01-01T10:00:00"}\n{"id":2}\n',
@@ -198,4 +214,190 @@ contract("local", function()
     files.remove_tree(folder)
   end
   return replication, events, put, rows, stop
+end)
+
+-- DMS: a task with states of its own, as the service tells them; Glue is moto's, the state DynamoDB Local's.
+local aws, scripted = require "aws_fixture", require "scripted"
+
+local ARN <const> = "arn:aws:dms:us-east-1:123456789012:task:LOAD"
+
+if not (aws.has "moto" and aws.has "dynamodb") then
+  describe("replication (aws)", function() pending "moto or DynamoDB Local is not installed" end)
+  return
+end
+
+-- dms.task: what DescribeReplicationTasks tells; dms.refuse: operation -> error of the next calls.
+local function scripted_dms()
+  local dms = { task = { ReplicationTaskArn = ARN, Status = "ready", TargetEndpointArn = "arn:endpoint" }, folder = "bronze", refuse = {} }
+  local answers = {}
+  function answers.DescribeReplicationTasks() return { ReplicationTasks = { dms.task } } end
+  function answers.DescribeEndpoints()
+    return { Endpoints = { { EndpointArn = "arn:endpoint", S3Settings = { BucketFolder = dms.folder } } } }
+  end
+  function answers.ModifyEndpoint(params)
+    dms.folder = params.S3Settings.BucketFolder
+    return { Endpoint = { EndpointArn = "arn:endpoint" } }
+  end
+  function answers.StartReplicationTask(params)
+    if dms.task.Status == "running" then return scripted.failure("InvalidResourceStateFault", "the task is running") end
+    dms.started = params.StartReplicationTaskType
+    dms.task.Status, dms.task.ReplicationTaskStartDate = "running", require("sm.time").now()
+    dms.task.StopReason, dms.task.ReplicationTaskStats = nil, { FullLoadProgressPercent = 0, TablesErrored = 0 }
+    return { ReplicationTask = dms.task }
+  end
+  function answers.StopReplicationTask()
+    if dms.task.Status ~= "running" then return scripted.failure("InvalidResourceStateFault", "the task is not running") end
+    dms.task.Status, dms.task.StopReason = "stopped", "Stop Reason NORMAL"
+    return { ReplicationTask = dms.task }
+  end
+  function answers.DescribeTableStatistics()
+    return { TableStatistics = { { SchemaName = "dbo", TableName = "Thing", FullLoadRows = 3 } } }
+  end
+  dms.server = scripted.start(function(operation, params)
+    if dms.refuse[operation] then return dms.refuse[operation] end
+    return answers[operation](params)
+  end)
+  function dms.ends(reason, errored)
+    dms.task.Status, dms.task.StopReason = "stopped", "Stop Reason " .. (reason or "FULL_LOAD_ONLY_FINISHED")
+    dms.task.ReplicationTaskStats = { FullLoadProgressPercent = 100, TablesErrored = errored or 0, StopDate = require("sm.time").now() }
+  end
+  return dms
+end
+
+describe("replication (aws)", function()
+  local dms, api, replication, registered, options
+  local plain
+  before_each(function()
+    dms = scripted_dms()
+    api = aws.api { dms = dms.server.url }
+    plain = plain or aws.api()
+    registered = {}
+    options = { api = api, task_arn = ARN, table_name = aws.state_table(plain), bronze = "s3://lake/bronze/{run}/",
+      clock = require("adapters.local.clock").new(), pipeline = function() return require("fakes").ctx().pipeline end,
+      register = function(request)
+        registered[#registered + 1] = request
+        return true
+      end }
+    replication = require("adapters.aws.replication").new(options)
+  end)
+  after_each(function() dms.server.stop() end)
+
+  for what, check in pairs(shared) do
+    it(what, function() check(replication) end)
+  end
+
+  local function start(job_id, run) return assert(replication.start { run = run or "2025-08-13", job_id = job_id or "job-1" }) end
+
+  it("reloads, after a first start", function()
+    start()
+    assert.equal("start-replication", dms.started)
+    dms.ends()
+    start("job-2")
+    assert.equal("reload-target", dms.started)
+  end)
+
+  it("points the task at the folder of the run before it starts", function()
+    start(nil, "2025-08-14")
+    assert.equal("bronze/2025-08-14", dms.folder)
+    local order = {}
+    for i, call in ipairs(dms.server.calls) do order[i] = call.operation end
+    assert.same({ "DescribeReplicationTasks", "DescribeEndpoints", "ModifyEndpoint", "StartReplicationTask" }, order)
+  end)
+
+  it("leaves the task's folder alone when all runs share one", function()
+    options.bronze = "s3://lake/bronze/"
+    replication = require("adapters.aws.replication").new(options)
+    local started = start()
+    assert.equal("bronze", dms.folder)
+    dms.ends()
+    assert.equal("stopped", replication.status(started.id).state)
+    assert.same({ "s3://lake/bronze/dbo/Thing/", true }, { registered[1].location, registered[1].sole })
+  end)
+
+  it("is over when the folders are partitions, and tells the rows", function()
+    local started = start()
+    assert.equal("running", replication.status(started.id).state)
+    assert.same({}, registered)
+    dms.ends()
+    local status = assert(replication.status(started.id))
+    assert.same({ "stopped", "2025-08-13", 3, 1 }, { status.state, status.run, status.rows, #status.tables })
+    assert.equal("s3://lake/bronze/2025-08-13/dbo/Thing/", registered[1].location)
+    assert.same({ run = "2025-08-13" }, registered[1].partition)
+  end)
+
+  it("tells a load that ended badly, and why", function()
+    for reason, pattern in pairs { FATAL_ERROR = "FATAL_ERROR", RECOVERABLE_ERROR = "RECOVERABLE_ERROR", NORMAL = "NORMAL" } do
+      local started = start(reason)
+      dms.ends(reason)
+      local status = assert(replication.status(started.id))
+      assert.equal("failed", status.state)
+      assert.matches(pattern, status.reason)
+    end
+    local started = start("errored")
+    dms.ends(nil, 2)
+    assert.matches("2 tables could not be loaded", replication.status(started.id).reason)
+    started = start("dead")
+    dms.task.Status, dms.task.LastFailureMessage = "failed", "no connection to the source"
+    assert.equal("no connection to the source", replication.status(started.id).reason)
+    assert.same({}, registered)
+  end)
+
+  it("fails a load that cannot be registered, instead of waiting for nobody", function()
+    options.register = function() return nil, require("lib.errors").new("ExternalServiceError", "glue says no") end
+    replication = require("adapters.aws.replication").new(options)
+    local started = start()
+    dms.ends()
+    local status = assert(replication.status(started.id))
+    assert.equal("failed", status.state)
+    assert.matches("glue says no", status.reason)
+  end)
+
+  it("finds its own load when it is asked to start it again", function()
+    local first = start()
+    assert.equal(first.id, start().id)
+    assert.equal(1, dms.server.count "StartReplicationTask")
+    assert.equal("Conflict", select(2, replication.start { run = "2025-08-13", job_id = "job-2" }).code)
+  end)
+
+  it("does not take another job's load for its own", function()
+    local first = start()
+    dms.ends()
+    start("job-2")
+    local status = assert(replication.status(first.id))
+    assert.equal("failed", status.state)
+    assert.matches("another refresh", status.reason)
+    assert.is_true(replication.cancel(first.id))
+    assert.equal("running", dms.task.Status)
+  end)
+
+  it("counts without rows when it may not read them", function()
+    dms.refuse.DescribeTableStatistics = scripted.failure("AccessDeniedFault", "no", nil, 403)
+    local started = start()
+    dms.ends()
+    local status = assert(replication.status(started.id))
+    assert.equal("stopped", status.state)
+    assert.is_nil(status.rows)
+    assert.equal("s3://lake/bronze/2025-08-13/dbo/thing/", registered[1].location)
+  end)
+
+  it("says so when the task does not exist or may not be started", function()
+    dms.refuse.StartReplicationTask = scripted.failure("AccessDeniedFault", "no", nil, 403)
+    local _, err = replication.start { run = "2025-08-13", job_id = "j" }
+    assert.is_true(err.details.denied)
+    dms.task = nil
+    assert.equal("BadSetting", select(2, replication.start { run = "2025-08-13", job_id = "j" }).code)
+  end)
+
+  it("starts and stops a task of moto", function()
+    local created = assert(plain:call("dms", "create_replication_task", { ReplicationTaskIdentifier = aws.fresh "load",
+      SourceEndpointArn = "arn:source", TargetEndpointArn = "arn:target", ReplicationInstanceArn = "arn:instance",
+      MigrationType = "full-load", TableMappings = "{}" })).ReplicationTask
+    options.api, options.task_arn, options.bronze = plain, created.ReplicationTaskArn, "s3://lake/bronze/"
+    replication = require("adapters.aws.replication").new(options)
+    local started = assert(replication.start { run = "2025-08-13", job_id = "job-1" })
+    assert.equal("running", replication.status(started.id).state)
+    assert.is_true(replication.cancel(started.id))
+    assert.equal("stopped", replication.status(started.id).state) -- moto gives no reason
+    assert.equal(created.ReplicationTaskArn, replication.resource())
+  end)
 end)

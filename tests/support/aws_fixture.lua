@@ -53,6 +53,18 @@ function M.state_table(an_api)
   return name
 end
 
+--- A role that functions of moto may have.
+---@return string arn
+function M.role()
+  local http, name = require "sm.http", M.fresh "role"
+  local answer = assert(http.request { method = "POST", url = services.url "moto", timeout = 30, headers = {
+    ["Content-Type"] = "application/x-www-form-urlencoded",
+    Authorization = "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0" },
+    body = ("Action=CreateRole&Version=2010-05-08&RoleName=%s&AssumeRolePolicyDocument=%%7B%%7D"):format(name) })
+  assert(answer.status == 200, answer.body)
+  return ("arn:aws:iam::%s:role/%s"):format(M.ACCOUNT, name)
+end
+
 ---@return string name
 function M.bucket(an_api)
   local name = M.fresh "lake"

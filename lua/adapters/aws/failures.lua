@@ -27,8 +27,15 @@ function M.is_denied(failure) return DENIED[failure.code] == true or failure.sta
 ---@return boolean
 function M.is_missing(failure) return MISSING[failure.code] == true or failure.status == 404 end
 
+--- Whether the service asked for fewer requests.
+---@param failure any
+---@return boolean
+function M.is_throttled(failure)
+  return failure.throttled == true or not errors.is(failure) and require("aws.retry").classify(failure, failure.service) == "throttle"
+end
+
 local function code_of(failure)
-  if failure.throttled then return "TooManyRequests" end
+  if M.is_throttled(failure) then return "TooManyRequests" end
   if BY_KIND[failure.kind] then return BY_KIND[failure.kind] end
   if failure.kind == "service" and M.is_missing(failure) then return "NotFound" end
   return "ExternalServiceError"

@@ -13,6 +13,7 @@ local task = require "sm.task"
 local M = {}
 
 local RUNNING <const> = { starting = true, running = true, stopping = true, modifying = true, testing = true, creating = true, moving = true }
+local LOADING <const> = { starting = true, running = true, stopping = true }
 local ENDED_WELL <const> = { FULL_LOAD_ONLY_FINISHED = true, STOPPED_AFTER_FULL_LOAD = true, [""] = true }
 local STALE_SECONDS <const> = 60       -- a stop this long before our start is that of an earlier load
 local START_TRIES <const>, START_PAUSE <const> = 3, 2
@@ -124,7 +125,7 @@ function M.new(options)
         StartReplicationTaskType = fresh and "start-replication" or "reload-target" }, "start the replication task")
       if output or not failure or failure.code ~= "InvalidResourceStateFault" then break end
       local now = describe()
-      if not now or RUNNING[now.Status] and now.Status ~= "modifying" then break end
+      if not now or LOADING[now.Status] then break end
       if try < START_TRIES then task.sleep(START_PAUSE) end
     end
     return output, err, failure
@@ -133,7 +134,7 @@ function M.new(options)
   function replication.start(request)
     local found, err = describe()
     if not found then return nil, err end
-    if RUNNING[found.Status] and found.Status ~= "modifying" then return running_load(request) end
+    if LOADING[found.Status] then return running_load(request) end
     local ok
     ok, err = point_at_run(found, request.run)
     if not ok then return nil, err end

@@ -124,7 +124,7 @@ local REFUSED <const> = {
 ---@param sql string?
 ---@return Error
 function M.refusal(failure, context, sql)
-  if errors.is(failure) or failure.code ~= "InvalidRequestException" or failure.throttled then return failures.error(failure, context) end
+  if errors.is(failure) or failure.code ~= "InvalidRequestException" then return failures.error(failure, context) end
   local text = failure.message
   for _, rule in ipairs(REFUSED) do
     if text:find(rule[1]) then

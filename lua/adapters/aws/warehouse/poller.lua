@@ -89,7 +89,7 @@ function Poller:wait(id, seconds, is_over)
   local ends, pause = time.monotonic() + seconds, FIRST_SECONDS
   while true do
     local execution, failure = self:look(id)
-    if not execution and not failure.throttled then return nil, failure end
+    if not execution and not failures.is_throttled(failure) then return nil, failure end
     local left = ends - time.monotonic()
     if execution and (is_over(execution) or left <= 0) then return execution end
     if not execution and left <= 0 then return nil, failure end
