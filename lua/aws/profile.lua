@@ -1,6 +1,6 @@
 -- The files ~/.aws/config and ~/.aws/credentials: their syntax, where they lie, how they are joined.
 --
--- A line is blank, a comment (# or ; at its first column), a section ([profile x]), a property (name = value), or a
+-- A line is blank, a comment (its first character that is no blank is # or ;), a section ([profile x]), a property (name = value), or a
 -- continuation (it begins with white space) of the property above. A property without a value that is continued is a block
 -- of sub-properties; its text keeps the lines, and `nested` takes it apart. Comments after a value need white space before.
 local failure = require "aws.failure"
@@ -72,7 +72,7 @@ function Parser:add(line)
   if not name then return self:fail("Expected an '=' sign defining a property") end
   name = trim(name):lower()
   if name == "" then return self:fail("Property did not have a name") end
-  self.property = name:find("^[%w_%-%.]+$") and name or false
+  self.property = name:find(NAME) and name or false
   value = value:gsub("%s[#;].*$", "")
   self.is_block = trim(value) == ""
   if self.property then self.current[self.property] = trim(value) end
@@ -93,7 +93,7 @@ function Parser:continue(line)
 end
 
 function Parser:take(line)
-  if not line:find("%S") or line:find("^[#;]") then return true end
+  if not line:find("%S") or line:find("^%s*[#;]") then return true end
   if line:find("^%s") then return self:continue(line) end
   if line:find("^%[") then return self:section(line) end
   return self:add(line)

@@ -46,18 +46,22 @@ local check = {}
 function check.error(_, _, found) return found == nil, "a failure was expected" end
 
 function check.credentials(outcome, _, found, err)
-  if not found then return tostring(err) end
+  if not found then return false, tostring(err) end
   local why = vectors.difference({ outcome.accessKeyId, outcome.secretAccessKey, outcome.sessionToken, outcome.accountId, time.parse_iso(outcome.expiresAt) },
     { found.access_key, found.secret_key, found.session_token, found.account_id, found.expires_at }, "credentials")
   return why == nil, why
 end
 
+-- The files that must be there afterwards, wherever in the outcome they are listed.
 function check.cacheContents(outcome, texts)
   for name, content in pairs(outcome) do
+    local why
     if name:find("%.json$") then
-      local why = vectors.difference(content, json.decode(texts[FOLDER .. name] or "null"), name)
-      if why then return false, why end
+      why = vectors.difference(content, json.decode(texts[FOLDER .. name] or "null"), name)
+    elseif type(content) == "table" then
+      why = select(2, check.cacheContents(content, texts))
     end
+    if why then return false, why end
   end
   return true
 end
@@ -74,7 +78,7 @@ local function run_case(case)
     local run = check[outcome.result]
     if not run then return false, "an outcome of an unknown kind: " .. tostring(outcome.result) end
     local ok, why = run(outcome, texts, found, err)
-    if ok ~= true then return false, why or ok end
+    if not ok then return false, why end
   end
   return state.why == nil, state.why
 end

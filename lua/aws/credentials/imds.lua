@@ -60,14 +60,14 @@ local function open(world, profile)
   }
 end
 
--- One request; again when the service is in trouble. No answer at all means that this is no instance: once is enough.
+-- One request; again when the service is in trouble. No answer to the first one means that this is no instance: once is enough.
 local function ask(service, method, path, headers)
   local answer, message
   for attempt = 1, service.attempts do
     if attempt > 1 then service.world.sleep(PAUSE * 2 ^ (attempt - 2)) end
     answer, message = service.world.http { method = method, url = service.url .. path, headers = headers, timeout = service.timeout,
       connect_timeout = service.timeout, max_bytes = 65536, direct = true }
-    if not answer or answer.status < 500 then break end
+    if answer and answer.status < 500 or not answer and service.token == nil then break end
   end
   if answer then return answer end
   return nil, message or "no answer"

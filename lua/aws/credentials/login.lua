@@ -56,7 +56,7 @@ local REASONS <const> = {
 }
 
 local function ask(token, step, context)
-  local client, err = sts.client("signin", context, { region = step.region or context.region, anonymous = true })
+  local client, err = sts.client("signin", context, { region = context.region, anonymous = true })
   if not client then return nil, err end
   local params = { tokenInput = { clientId = token.clientId, refreshToken = token.refreshToken, grantType = "refresh_token" } }
   local built

@@ -113,7 +113,7 @@ end
 
 local function login(profile, name)
   local session = get(profile, "login_session")
-  return session and { kind = "login", profile = name, session = session, region = get(profile, "region") } or nil
+  return session and { kind = "login", profile = name, session = session } or nil
 end
 
 local function process(profile, name)

@@ -35,6 +35,11 @@ describe("aws.profile:", function()
     assert.are.same({ region = "a", s3 = "\nx = y", z = "w" }, set.profiles.default)
   end)
 
+  it("takes comments at any column, and none out of a value", function()
+    local set = assert(parse("  # first\n[default]\n ; second\ns3 =\n  a = b\n  # third\n  c = d\nurl = http://x/#y\n"))
+    assert.are.same({ s3 = "\na = b\nc = d", url = "http://x/#y" }, set.profiles.default)
+  end)
+
   it("leaves a property with an impossible name, with its continuation", function()
     local set = assert(parse("[default]\nin valid = 1\n more\nvalid = 2\n"))
     assert.are.same({ valid = "2" }, set.profiles.default)

@@ -128,6 +128,18 @@ describe("instance:", function()
     assert.are.same({ "NoCredentials", 1 }, { err.code, #world.requests })
   end)
 
+  it("a lost answer is asked for again once the service is known to be there", function()
+    local lost = 0
+    local world = machine.new { answers = service(function(path)
+      if path:find("my%-role") and lost < 2 then
+        lost = lost + 1
+        return false
+      end
+    end) }
+    assert.are.equal("AK", assert(imds.get(world)).access_key)
+    assert.are.equal(2, lost)
+  end)
+
   it("switched off, it is not asked", function()
     local world = machine.new { env = { AWS_EC2_METADATA_DISABLED = "TRUE" }, answers = service() }
     local none, err = imds.get(world)
