@@ -91,7 +91,9 @@ function M.resolve(call, region)
   if region then call.config.region = region end
   local found, err = endpoint.resolve(call.model, call.operation, call.params, call.config)
   if not found then return nil, err end
-  if is_anonymous(call) then found.signing = { scheme = "none", double_encode = true } end
+  if is_anonymous(call) then
+    found = { url = found.url, headers = found.headers, properties = found.properties, signing = { scheme = "none", double_encode = true } }
+  end
   call.endpoint = found
   return found
 end
@@ -102,7 +104,10 @@ local function serialize(call, params)
   local err
   call.params, err = apply(call, "before_serialize", params)
   if err then return nil, err end
-  call.request, err = call.protocol.serialize(call.model, call.operation, call.params, { token = call.options.token })
+  call.request, err = call.protocol.serialize(call.model, call.operation, call.params, {
+    token = call.options.token, compress = not call.config.disable_request_compression,
+    compress_min_bytes = call.config.request_min_compression_size,
+  })
   if not call.request then return nil, err end
   for name, value in pairs(call.options.headers or {}) do call.request.headers[name:lower()] = value end
   return true
@@ -182,13 +187,22 @@ local function settle(call)
   return require("aws.checksum").prepare(request, call.model, operation, call.params, call.config)
 end
 
+-- Who gives the keys of this call: a bucket of S3 Express has its own.
+local function provider_of(call)
+  if is_anonymous(call) then return nil end
+  if call.endpoint.signing.scheme == "v4-s3express" then
+    return require("aws.express").provider(call.client, call.params.Bucket, call.config.region)
+  end
+  return M.provider(call.client)
+end
+
 ---The credentials that a call is signed with; nil when it is not.
 ---@param call aws.Call
 ---@return aws.Credentials?
 ---@return aws.Failure?
 function M.credentials(call)
-  if is_anonymous(call) then return nil end
-  return M.provider(call.client):get()
+  local provider = provider_of(call)
+  if provider then return provider:get() end
 end
 
 -- What aws.attempts needs beside request and endpoint.
@@ -196,7 +210,7 @@ local function prepare(call)
   local timeout = call.options.timeout or call.client.options.timeout
   call.policy = policy_of(call, timeout and now() + timeout)
   call.anonymous = is_anonymous(call)
-  call.provider = not call.anonymous and M.provider(call.client) or nil
+  call.provider = provider_of(call)
   call.attempt_timeout = attempt_timeout(call)
   call.parse = function(response) return parse(call, response) end
   call.before_sign = function(request) return select(2, apply(call, "before_sign", request)) end

@@ -163,7 +163,7 @@ function M.new(service, options)
   local settings
   settings, err = config.resolve(service_model.metadata.serviceId, options, options.world)
   if not settings then return nil, failure.at(err, service) end
-  settings.client_context_params = options.client_context_params
+  settings.client_context_params, settings.endpoints = options.client_context_params, { count = 0 }
   local client = setmetatable({ service = service_model.name, model = service_model, config = settings, options = options,
     shared = {} }, class_of(service_model))
   if key then cache[key] = client end

@@ -2,6 +2,7 @@
 -- it is signed there.
 local engine = require "aws.endpoint.engine"
 local failure = require "aws.failure"
+local functions = require "aws.endpoint.functions"
 local parameters = require "aws.endpoint.parameters"
 local partitions = require "aws.endpoint.partitions"
 
@@ -152,18 +153,36 @@ local function plain(model, config)
   return { url = ("https://%s.%s.%s"):format(model.metadata.endpointPrefix, config.region, suffix), headers = {}, properties = {} }
 end
 
----@param model aws.Model
----@param operation table
----@param params table   the caller's
----@param config table   region, endpoint_url, use_fips, use_dualstack, s3, account_id, ...
----@param built_in function?  default: from config
----@return aws.Endpoint?
----@return aws.Failure?
-function M.resolve(model, operation, params, config, built_in)
-  local program = program_of(model)
+-- Members of the caller's parameters that the rules look at.
+local function members_of(program, operation)
+  local members = operation.endpoint_members
+  if not members then
+    members = {}
+    for name, member in pairs(operation.contextParams or {}) do
+      local spec = program.parameters[name]
+      if spec and not spec.unused then members[#members + 1] = member end
+    end
+    operation.endpoint_members = members
+  end
+  return members
+end
+
+-- The key of an answer that depends on operation, region and a few members only; nil when it depends on more: other parts of
+-- the parameters, or the account of the credentials.
+local function quick_key(program, operation, params, config)
+  if operation.operationContextParams or program.parameters.AccountId then return nil end
+  local key = operation.name .. "\0" .. tostring(config.region)
+  for _, member in ipairs(members_of(program, operation)) do
+    local value = params[member]
+    if value ~= nil and type(value) ~= "string" then return nil end
+    key = key .. "\0" .. (value or "\1")
+  end
+  return key
+end
+
+local function resolve(model, program, operation, params, config, built_in)
   local found, err
   if program then
-    built_in = built_in or parameters.built_ins(config)
     found, err = run_cached(model, program, parameters.collect(program, model, operation, params, config, built_in))
   else
     found, err = plain(model, config)
@@ -173,6 +192,32 @@ function M.resolve(model, operation, params, config, built_in)
   signing, err = M.signing(model, operation, found.properties, config.region)
   if not signing then return nil, err end
   return { url = found.url, headers = found.headers, properties = found.properties, signing = signing }
+end
+
+---@param model aws.Model
+---@param operation table
+---@param params table   the caller's
+---@param config table   region, endpoint_url, use_fips, use_dualstack, s3, account_id, ...
+---@param built_in function?  default: from config
+---@return aws.Endpoint? endpoint  shared: not to be changed
+---@return aws.Failure?
+function M.resolve(model, operation, params, config, built_in)
+  if not built_in and config.region and not functions.isValidHostLabel(config.region) then
+    return failure.refuse("config", "InvalidRegion", ("'%s' is no name of a region"):format(config.region))
+  end
+  local program = program_of(model)
+  local quick = not built_in and config.endpoints -- answers of this client
+  local key = quick and program and quick_key(program, operation, params, config)
+  if key and quick[key] then return quick[key] end
+  local found, err = resolve(model, program, operation, params, config, built_in or parameters.built_ins(config))
+  if found and key then
+    if quick.count >= CACHE_MAX then
+      for name in pairs(quick) do quick[name] = nil end
+      quick.count = 0
+    end
+    quick[key], quick.count = found, quick.count + 1
+  end
+  return found, err
 end
 
 return M

@@ -155,11 +155,29 @@ local function parameters(given)
   return out
 end
 
+-- Names that any expression below a node refers to.
+local function collect_names(node, names)
+  if type(node) ~= "table" then return end
+  if node[1] == "$" then names[node[2]] = true end
+  for _, child in pairs(node) do collect_names(child, names) end
+end
+
+-- A parameter that no rule looks at need not be found out, nor told apart.
+local function compile(set)
+  local program = { parameters = parameters(set.parameters), rules = rules(set.rules) }
+  local names = {}
+  collect_names(program.rules, names)
+  for name, spec in pairs(program.parameters) do
+    if not names[name] then spec.unused = true end
+  end
+  return program
+end
+
 ---@param set table  a rule set as in endpoint-rule-set-1.json
 ---@return table? program
 ---@return string? message
 function M.compile(set)
-  local ok, program = pcall(function() return { parameters = parameters(set.parameters), rules = rules(set.rules) } end)
+  local ok, program = pcall(compile, set)
   if ok then return program end
   if type(program) == "table" and program.rules_error then return nil, program.rules_error end
   error(program, 0)
