@@ -122,7 +122,7 @@ local function cache_key(program, values)
 end
 
 local function explain(message, values)
-  if message:find("[Mm]issing [Rr]egion") or (values.Region == nil and message:find("needs a value of Region", 1, true)) then
+  if values.Region == nil and message:lower():find("region", 1, true) then
     return failure.refuse("config", "NoRegion",
       "no region: set AWS_REGION, a region in the profile, or the option region")
   end
