@@ -117,7 +117,8 @@ local function lake_ports(self, all)
   on_lake("table_store", function(lake) return require("adapters.local.table_store").new(lake) end)
   on_lake("warehouse", function(lake)
     local s = self.settings
-    return require("adapters.local.warehouse").new { lake = lake, state = self.state, max_bytes = s.query_max_bytes,
+    return require("adapters.local.warehouse").new {
+      engine = require("adapters.local.warehouse.embedded").new(lake), data = self.data, now = lake.now, state = self.state, max_bytes = s.query_max_bytes,
       max_rows = s.query_max_rows, max_scanned_bytes = s.query_max_scan, running = s.query_parallel }
   end)
   on_lake("storage", function()

@@ -313,7 +313,8 @@ for name, open in pairs(adapters) do
       db:close()
       w.cancel(started.id)
       w.wait(started.id, 5)
-      local again = assert(require("adapters.local.warehouse").new { lake = f.lake, state = assert(sqlite.open(copy)) })
+      local again = assert(require("adapters.local.warehouse").new {
+        engine = require("adapters.local.warehouse.embedded").new(f.lake), data = f.data, state = assert(sqlite.open(copy)) })
       local dead = assert(again.get(started.id))
       assert.are.equal("FAILED", dead.state)
       assert.matches("restarted", dead.error.message)

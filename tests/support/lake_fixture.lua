@@ -19,7 +19,8 @@ function M.open(options)
   local lake = assert(require("adapters.local.lake").open { data = data, now = options.now, engine = { threads = 2,
     memory_bytes = 512 << 20 } })
   local state = assert(require("sm.sqlite").open(data .. "/state.sqlite"))
-  local warehouse = assert(require("adapters.local.warehouse").new { lake = lake, state = state, running = options.running,
+  local warehouse = assert(require("adapters.local.warehouse").new {
+    engine = require("adapters.local.warehouse.embedded").new(lake), data = data, now = lake.now, state = state, running = options.running,
     max_rows = options.max_rows, max_bytes = options.max_bytes, max_scanned_bytes = options.max_scanned_bytes })
   local f = { data = data, lake = lake, warehouse = warehouse, catalog = require("adapters.local.catalog").new(lake),
     table_store = require("adapters.local.table_store").new(lake) }

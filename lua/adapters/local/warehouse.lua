@@ -1,21 +1,25 @@
 -- Port warehouse on this machine: statements with ids, states and kept results, as Athena has them.
 -- A statement runs in a task of its own; a few at a time, the others wait in the order they came.
+--
+-- What runs them is an engine, DuckDB in this process (warehouse/embedded.lua) or a Trino cluster (adapters/trino/engine.lua):
+--   parse(text, purpose) -> tree, class | nil, err
+--   execute(request, tree, class, held, path) -> {rows, bytes, columns?, first?} | nil, err     rows go to the file at path
+--   reader(request, tree, class, held) -> function() -> text | nil at the end | nil, err        a whole result as text
+--   interrupt(held)    another task wants it stopped; held.stopped is set       release(held)  it is over; harmless twice
+-- `held` belongs to one statement; the engine keeps there what it needs to stop it, and notes scanned_bytes.
 local crypto = require "sm.crypto"
 local errors = require "lib.errors"
 local executions = require "adapters.local.warehouse.executions"
 local files = require "sm.files"
 local log = require "lib.log"
 local results = require "adapters.local.warehouse.results"
-local runner = require "adapters.local.warehouse.run"
 local task = require "sm.task"
-local types = require "adapters.local.iceberg.types"
 
 local M = {}
 
 local RUNNING_AT_A_TIME <const> = 4
 local MAX_ROWS <const> = 100000000
 local PAGE_ROWS <const> = 1000
-local EXPORT_CHUNK <const> = 1 << 20
 local OVER <const> = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 
 local Warehouse = {}
@@ -76,13 +80,9 @@ end
 local function work(self, e)
   e.state, e.started_at = "RUNNING", self.now()
   self.executions:started(e.id, e.started_at)
-  local run = runner.prepare(self.lake, e.request, e.tree, e.class, e.held)
-  local resolver <close> = run.resolver
-  local _ <close> = setmetatable({}, { __close = function()
-    if e.held.con then e.held.con:close() end
-  end })
-  local done, err = runner.execute(run, results.path(self.folder, e.id))
-  e.stats.scanned_bytes = resolver.bytes
+  local _ <close> = setmetatable({}, { __close = function() self.engine:release(e.held) end })
+  local done, err = self.engine:execute(e.request, e.tree, e.class, e.held, results.path(self.folder, e.id))
+  e.stats.scanned_bytes = e.held.scanned_bytes
   return done, err
 end
 
@@ -144,7 +144,7 @@ end
 
 -- Records a statement, or finds the one its token stands for. Nothing runs yet.
 function Warehouse:enter(request)
-  local tree, class = runner.parse(request.sql, request.purpose)
+  local tree, class = self.engine:parse(request.sql, request.purpose)
   if not tree then return nil, class end
   local hash = request.token and executions.token_hash(request)
   local e, ok, err
@@ -196,7 +196,7 @@ function Warehouse:cancel(id, caller)
   if OVER[e.state] or not e.held then return true end
   e.held.stopped = true
   if e.state == "QUEUED" then self:finish(e, "CANCELLED", nil, errors.new("QueryCancelled", "the query was cancelled"))
-  elseif e.held.con then e.held.con:cancel() end
+  else self.engine:interrupt(e.held) end
   return true
 end
 
@@ -257,106 +257,38 @@ end
 
 -- Export ----------------------------------------------------------------------------------------------------------------
 
--- A whole result as text straight from the engine: it works only as fast as the reader takes.
-local function text_reader(run, format, close)
-  local cursor, err = runner.open_query(run)
-  if not cursor then return nil, err end
-  local header = format == "csv" and cursor:header("csv") or nil
-  return function()
-    if header and header ~= "" then
-      local text = header
-      header = nil
-      return text
-    end
-    local text, problem = cursor:render(format, EXPORT_CHUNK)
-    if text then return text end
-    cursor:close()
-    close()
-    return nil, problem
-  end
-end
-
--- Parquet has its index at the end, so it is made whole in a file that is gone once it is open for reading.
-local function parquet_reader(self, run, close)
-  local query, err = runner.translated(run)
-  if not query then return nil, err end
-  local con
-  con, err = run.connection()
-  if not con then return nil, err end
-  local path = ("%s/tmp/%s.parquet"):format(self.lake.data, crypto.uuid())
-  local ok
-  ok, err = con:exec(("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd)"):format(query.sql, types.literal(path)))
-  if not ok then
-    files.remove(path)
-    return nil, err
-  end
-  local file, message, code = files.open(path, "r")
-  files.remove(path)
-  if not file then return nil, errors.from(message, code, "export") end
-  return function()
-    local text, problem, status = file:read(EXPORT_CHUNK)
-    if text and #text > 0 then return text end
-    file:close()
-    close()
-    return nil, problem and errors.from(problem, status, "export") or nil
-  end
-end
-
-local function listing_reader(self, run, format, close)
-  local id = crypto.uuid()
-  local path = results.path(self.folder, id)
-  local done, err = runner.execute(run, path)
-  if not done then return nil, err end
-  local text = files.read(path) or ""
-  files.remove(path)
-  close()
-  if format == "parquet" then return nil, errors.new("NotSupported",
-    "the answer of SHOW, DESCRIBE and EXPLAIN cannot be had as Parquet") end
-  return runner.listing_text(text, done.columns, format)
-end
-
 -- What export gives: called for the next chunk; gives its place back at the end, when it is closed, or dropped.
 local Reader = {}
 Reader.__call = function(self) return self.read() end
 Reader.__close = function(self) self.release() end
 Reader.__gc = Reader.__close
 
--- Gives the place, the connection and the snapshots back. Harmless twice.
-local function releaser(self, run, held)
-  local released = false
-  return function()
-    if released then return end
-    released = true
-    if held.con then held.con:close() end
-    run.resolver:close()
-    self.slots:release()
-  end
-end
-
-local function open_reader(self, run, format, release)
-  if run.tree.kind ~= "query" then return listing_reader(self, run, format, release) end
-  if format == "parquet" then return parquet_reader(self, run, release) end
-  return text_reader(run, format, release)
-end
-
 ---@return table|nil reader  callable: text | nil at the end | nil, Error; may be a to-be-closed variable
 ---@return Error? err
 function Warehouse:export(request)
   local asked = filled(self, request)
   asked.max_rows, asked.max_bytes = nil, nil
-  local tree, class = runner.parse(asked.sql, "query")
+  local tree, class = self.engine:parse(asked.sql, "query")
   if not tree then return nil, class end
-  local held = {}
-  local run = runner.prepare(self.lake, asked, tree, class, held)
+  local held, released = {}, false
   self.slots:acquire()
-  local release = releaser(self, run, held)
-  local reader <close> = setmetatable({ release = release }, { __close = function(opened)
+  local function release()
+    if released then return end
+    released = true
+    self.engine:release(held)
+    self.slots:release()
+  end
+  local reader <close> = setmetatable({}, { __close = function(opened)
     if not opened.read then release() end
   end })
-  local read, err = open_reader(self, run, asked.format, release)
+  local read, err = self.engine:reader(asked, tree, class, held)
   if not read then return nil, err end
-  reader.read = read
-  return setmetatable({ read = read, release = release }, Reader)
+  function reader.read()
+    local text, problem = read()
+    if not text then release() end
+    return text, problem
+  end
+  return setmetatable({ read = reader.read, release = release }, Reader)
 end
 
 -- Upkeep ---------------------------------------------------------------------------------------------------------------
@@ -372,15 +304,14 @@ function Warehouse:purge(older_than)
   return #ids
 end
 
----@param options {lake: Lake, state: table, running: integer?, max_rows: integer?, max_bytes: integer?, max_scanned_bytes: integer?}
+---@param options {engine: table, data: string, now: (fun(): number)?, state: table, running: integer?, max_rows: integer?, max_bytes: integer?, max_scanned_bytes: integer?}
 ---@return table|nil warehouse the port, Error? err
 function M.new(options)
   local records, err = executions.open(options.state)
   if not records then return nil, err end
   local self = setmetatable({
-    lake = options.lake, executions = records, live = {}, slots = task.semaphore(options.running or RUNNING_AT_A_TIME),
-      now = options.lake.now,
-    folder = options.lake.data .. "/results", max_rows = options.max_rows or MAX_ROWS, max_bytes = options.max_bytes or 10 << 30,
+    engine = options.engine, executions = records, live = {}, slots = task.semaphore(options.running or RUNNING_AT_A_TIME),
+    now = options.now or require("sm.time").now, folder = options.data .. "/results", max_rows = options.max_rows or MAX_ROWS, max_bytes = options.max_bytes or 10 << 30,
     max_scanned_bytes = options.max_scanned_bytes,
   }, Warehouse)
   records:fail_interrupted(self.now())

@@ -15,6 +15,16 @@ local function over(what, limit, setting)
     value = limit })
 end
 
+-- Whether a result is still as small as it may be.
+---@param done {rows: integer, bytes: integer}
+---@param caps {max_rows: integer?, max_bytes: integer?}
+---@return boolean|nil ok, Error? err
+function M.within(done, caps)
+  if caps.max_rows and done.rows > caps.max_rows then return nil, over("rows", caps.max_rows, "SEWING_QUERY_MAX_ROWS") end
+  if caps.max_bytes and done.bytes > caps.max_bytes then return nil, over("bytes", caps.max_bytes, "SEWING_QUERY_MAX_BYTES") end
+  return true
+end
+
 local function column_list(columns)
   local list = {}
   for i, c in ipairs(columns) do list[i] = { name = c.name, type = c.athena_type or c.type } end
@@ -30,23 +40,22 @@ M.column_list = column_list
 function M.spill(cursor, path, caps)
   local file <close>, message, code = files.open(path, "w")
   if not file then return nil, errors.from(message, code, "result file") end
-  local rows, bytes, problem = 0, 0, nil
+  local done, problem = { rows = 0, bytes = 0 }, nil
   while not problem do
     local text, count = cursor:render("rows", CHUNK)
     if not text then
       problem = count
       break
     end
-    rows, bytes = rows + count, bytes + #text
-    if caps.max_rows and rows > caps.max_rows then problem = over("rows", caps.max_rows, "SEWING_QUERY_MAX_ROWS")
-    elseif caps.max_bytes and bytes > caps.max_bytes then problem = over("bytes", caps.max_bytes, "SEWING_QUERY_MAX_BYTES")
-    else
-      local ok
+    done.rows, done.bytes = done.rows + count, done.bytes + #text
+    local ok
+    ok, problem = M.within(done, caps)
+    if ok then
       ok, message, code = file:write(text)
       if not ok then problem = errors.from(message, code, "result file") end
     end
   end
-  if not problem then return { rows = rows, bytes = bytes } end
+  if not problem then return done end
   files.remove(path)
   return nil, problem
 end
