@@ -1,9 +1,11 @@
 -- Port catalog: databases, tables, columns and samples, in a stable order.
 local fixture = require "lake_fixture"
+local trino = require "trino_fixture"
 local json = require "sm.json"
 
 local adapters = {}
 if fixture.has_engine() then adapters["local"] = fixture.open end
+if trino.url() then adapters.trino = trino.open end
 
 if not next(adapters) then
   describe("port catalog", function() pending "libduckdb.so is not there" end)
@@ -66,9 +68,9 @@ for name, open in pairs(adapters) do
     it("takes folders of Parquet files as partitions of a table, twice without harm", function()
       local files = require "sm.files"
       for run = 1, 2 do
-        local folder = ("%s/bronze/visit/run=2025-08-%02d"):format(f.lake.root, run)
+        local folder = ("%s/bronze/visit/run=2025-08-%02d"):format(f.bronze().root, run)
         files.mkdir(folder)
-        local con <close> = assert(f.lake.engine:connect())
+        local con <close> = assert(f.bronze().engine:connect())
         assert(con:exec(("COPY (SELECT i AS visit_id%s FROM range(%d) AS r(i)) TO '%s/part.parquet' (FORMAT parquet)"):format(
           run == 2 and ", 'x' AS added" or "", run * 10, folder)))
         for _ = 1, 2 do
@@ -85,13 +87,14 @@ for name, open in pairs(adapters) do
       assert.are.same({ { "2025-08-01", "10", "0" }, { "2025-08-02", "20", "20" } },
         (f.rows "SELECT run, count(*), count(added) FROM bronze.visit GROUP BY run ORDER BY run"))
       assert.are.same({ { "20" } }, (f.rows "SELECT count(*) FROM bronze.visit WHERE run = DATE '2025-08-02'"))
-      assert.are.equal(2, #assert(f.catalog.files("bronze", "visit")))
+      if name == "local" then assert.are.equal(2, #assert(f.catalog.files("bronze", "visit"))) end
     end)
 
     it("lists the files of the current version only", function()
       f.run "DELETE FROM d.b WHERE id > 10"
       local found = assert(f.catalog.files("d", "b"))
       assert.are.equal(1, #found)
+      if name ~= "local" then return end -- a cluster notes deleted rows beside the file, and its files may be elsewhere
       assert.are.equal(10, found[1].rows)
       assert.is_true(require("sm.files").exists(found[1].path))
     end)

@@ -1,8 +1,10 @@
 -- Port table_store: replacing a table's rows in one moment, and going back.
 local fixture = require "lake_fixture"
+local trino = require "trino_fixture"
 
 local adapters = {}
 if fixture.has_engine() then adapters["local"] = fixture.open end
+if trino.url() then adapters.trino = trino.open end
 
 if not next(adapters) then
   describe("port table_store", function() pending "libduckdb.so is not there" end)
@@ -66,8 +68,11 @@ for name, open in pairs(adapters) do
       assert(f.table_store.swap("d", "t", "s"))
       local parts = {}
       for chunk in reader do parts[#parts + 1] = chunk end
-      local _, lines = table.concat(parts):gsub("old", "")
-      assert.are.equal(3, lines)
+      local text = table.concat(parts)
+      local _, old = text:gsub("old", "")
+      local _, new = text:gsub("new", "")
+      if name == "local" then assert.are.equal(3, old) end
+      assert.is_true(old == 3 and new == 0 or old == 0 and new == 1, text) -- a cluster chooses the version when it plans
     end)
   end)
 end

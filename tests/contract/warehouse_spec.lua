@@ -1,5 +1,6 @@
 -- Port warehouse: what every adapter must do with statements, ids, states and results.
 local fixture = require "lake_fixture"
+local trino = require "trino_fixture"
 local json = require "sm.json"
 local task = require "sm.task"
 
@@ -16,6 +17,13 @@ local function cells(page)
   local rows = {}
   for i, text in ipairs(page.rows_text) do rows[i] = json.decode(text) end
   return rows
+end
+if trino.url() then
+  adapters.trino = function(options)
+    local f = trino.open(options)
+    f.run("CREATE SCHEMA d")
+    return f
+  end
 end
 
 if not next(adapters) then
@@ -213,11 +221,13 @@ for name, open in pairs(adapters) do
     it("reads no more of the tables than it may", function()
       start_with { max_scanned_bytes = 1000 }
       f.run "CREATE TABLE d.t AS SELECT x, uuid() AS u FROM UNNEST(sequence(1, 1000)) t(x)"
-      local e = finished "SELECT count(*) FROM d.t"
+      local e = finished "SELECT sum(length(CAST(u AS varchar))) FROM d.t"
       assert.are.equal("LimitExceeded", e.error.code)
       assert.matches("SEWING_QUERY_MAX_SCAN", e.error.message)
       assert.is_true(e.stats.scanned_bytes > 1000)
-      assert.are.equal("LimitExceeded", select(2, w.export { sql = "SELECT * FROM d.t", caller = "ann", format = "parquet" }).code)
+      if name == "local" then
+        assert.are.equal("LimitExceeded", select(2, w.export { sql = "SELECT * FROM d.t", caller = "ann", format = "parquet" }).code)
+      end
       assert.are.equal("SUCCEEDED", finished("SELECT 1").state)
     end)
 
@@ -253,7 +263,8 @@ for name, open in pairs(adapters) do
       assert.are.same({ 1, "x", json.null }, { line.a, line.b, line.c })
       local _, lines = read("ndjson", "SELECT x FROM UNNEST(sequence(1, 5000)) t(x)"):gsub("\n", "")
       assert.are.equal(5000, lines)
-      assert.are.equal("PAR1", read("parquet", "SELECT 1 AS a"):sub(1, 4))
+      if name == "local" then assert.are.equal("PAR1", read("parquet", "SELECT 1 AS a"):sub(1, 4))
+      else assert.are.equal("NotSupported", select(2, w.export { sql = "SELECT 1 AS a", caller = "ann", format = "parquet" }).code) end
       local reader, err = w.export { sql = "DELETE FROM d.t", database = "d", caller = "ann", format = "csv" }
       assert.is_nil(reader)
       assert.are.equal("UnsafeSql", err.code)
@@ -281,11 +292,12 @@ for name, open in pairs(adapters) do
     it("answers SHOW, DESCRIBE and EXPLAIN", function()
       f.run "CREATE TABLE d.t AS SELECT 1 AS a, 'x' AS b"
       assert.are.same({ { "t" } }, (f.rows "SHOW TABLES IN d"))
-      assert.are.same({ { "a", "integer", "" }, { "b", "varchar", "" } }, (f.rows "DESCRIBE d.t"))
+      local described = f.rows "DESCRIBE d.t"
+      for i, want in ipairs { { "a", "integer" }, { "b", "varchar" } } do assert.are.same(want, { described[i][1], described[i][2] }) end
       assert.are.same({ { "d" } }, (f.rows "SHOW DATABASES LIKE 'd%'"))
-      assert.are.same({ { "date_add" } }, (f.rows "SHOW FUNCTIONS LIKE 'date_ad%'"))
+      assert.are.equal("date_add", f.value "SHOW FUNCTIONS LIKE 'date_ad%'")
       assert.is_true(#f.rows "EXPLAIN SELECT * FROM d.t" > 0)
-      assert.matches("CREATE TABLE d.t", f.rows("SHOW CREATE TABLE d.t")[1][1])
+      assert.matches("CREATE TABLE [%w.]*d.t", f.rows("SHOW CREATE TABLE d.t")[1][1])
     end)
 
     it("forgets what is old", function()

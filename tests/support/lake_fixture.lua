@@ -24,6 +24,7 @@ function M.open(options)
     max_rows = options.max_rows, max_bytes = options.max_bytes, max_scanned_bytes = options.max_scanned_bytes })
   local f = { data = data, lake = lake, warehouse = warehouse, catalog = require("adapters.local.catalog").new(lake),
     table_store = require("adapters.local.table_store").new(lake) }
+  function f.bronze() return lake end
   -- Runs a statement and gives what it did; fails the spec when it fails.
   function f.run(sql, database) return assert(warehouse.run { sql = sql, database = database or "d", caller = "spec" }) end
   -- The rows of a query, as lists of texts.
