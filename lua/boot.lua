@@ -101,7 +101,18 @@ local function source_folder(self)
   return require("adapters.local.sample").ensure(con, self.source)
 end
 
+-- The lake on a Trino cluster; bronze is still written here, by the embedded engine.
+local function cluster_ports(self, all)
+  local cluster, err = require("adapters.trino.ports").open(self.settings, { data = self.data, state = self.state })
+  if not cluster then return nil, err end
+  for name, adapter in pairs(cluster) do all[name] = adapter end
+  all.storage = require("adapters.local.storage").new { root = self.data .. "/lake", catalog = all.catalog, state = self.state,
+    clock = all.clock, base_url = self.base_url }
+  return true
+end
+
 local function lake_ports(self, all)
+  if self.settings.engine == "trino" then return cluster_ports(self, all) end
   local function on_lake(name, make)
     all[name] = lazily(name, function()
       local lake, err = self.get_lake()
@@ -126,6 +137,7 @@ local function lake_ports(self, all)
     return require("adapters.local.storage").new { root = self.data .. "/lake", catalog = catalog_adapter, state = self.state,
       clock = all.clock, base_url = self.base_url }
   end)
+  return true
 end
 
 local function connect(self)
@@ -144,7 +156,8 @@ local function make_ports(self)
   all.jobs = require("adapters.local.jobs").new(self.state, all.clock)
   all.functions = require("adapters.local.functions").new(self.call, self.report)
   all.bus = require("adapters.local.bus").new(all.functions)
-  lake_ports(self, all)
+  local made, err = lake_ports(self, all)
+  if not made then return nil, err end
   all.replication = require("adapters.local.replication").new { root = self.data .. "/lake", bus = all.bus,
     clock = all.clock, ids = all.ids, pipeline = self.pipeline,
     source_folder = function() return source_folder(self) end, connect = function() return connect(self) end,
@@ -222,6 +235,7 @@ end
 
 -- Old versions of tables by their own rules, and files that nobody points to.
 local function tidy(self)
+  if self.settings.engine == "trino" then return end -- the cluster's tables are tidied by the step of the pipeline
   local lake = self.get_lake()
   if not lake then return end
   local done = require("adapters.local.lake").tidy(lake)

@@ -69,6 +69,22 @@ M.list = {
     meaning = "Address that callers use, when a proxy stands in front; download URLs start with it." },
   { name = "SEWING_DUCKDB", type = "text", profile = "local", meaning = "DuckDB's shared library; unset: where the wrapper put it." },
 
+  -- A Trino cluster instead of the embedded engine (docs/trino.md).
+  { name = "SEWING_ENGINE", type = "enum", values = { "duckdb", "trino" }, default = "duckdb", profile = "local",
+    meaning = "What runs statements: DuckDB in this process, or a Trino cluster." },
+  { name = "SEWING_TRINO_URL", type = "text", profile = "local", meaning = "The cluster, as http://host:port or https://host:port." },
+  { name = "SEWING_TRINO_USER", type = "text", default = "sewing", profile = "local", meaning = "User that statements run as." },
+  { name = "SEWING_TRINO_PASSWORD_FILE", type = "text", profile = "local", meaning = "File with that user's password; https only." },
+  { name = "SEWING_TRINO_TOKEN_FILE", type = "text", profile = "local", meaning = "File with a bearer token (JWT, OAuth 2) instead; https only." },
+  { name = "SEWING_TRINO_CA_FILE", type = "text", profile = "local", meaning = "PEM bundle that the cluster's certificate is checked with; unset: the system's." },
+  { name = "SEWING_TRINO_CATALOG", type = "text", default = "lake", profile = "local", meaning = "Iceberg catalog of the cluster that holds the lake." },
+  { name = "SEWING_TRINO_HIVE_CATALOG", type = "text", default = "hive", profile = "local",
+    meaning = "Hive catalog on the same metastore, for the Parquet folders of bronze." },
+  { name = "SEWING_TRINO_LOCATION", type = "text", profile = "local",
+    meaning = "Where new tables go, s3://bucket/prefix; unset: where the cluster's catalog puts them." },
+  { name = "SEWING_TRINO_SHARED", type = "text", profile = "local",
+    meaning = "The folder <data>/lake as the cluster names it; unset: file:// and its path." },
+
   -- Who may call.
   { name = "SEWING_AUTH", type = "enum", values = { "none", "token", "jwt" }, default = "none", profile = "local",
     meaning = "How callers prove who they are; none is accepted on a loopback address only." },
@@ -216,6 +232,7 @@ local function cross_checks(values, problems)
       problem("SEWING_JWT_JWKS", "must be a file or an https:// URL")
     end
   end
+  if values.engine == "trino" and not values.trino_url then problem("SEWING_TRINO_URL", "is needed with SEWING_ENGINE=trino") end
   if values.base_path and not values.base_path:find("^/[^?#]*[^/?#]$") then problem("SEWING_BASE_PATH", "must be like /lake") end
   if values.public_url and not values.public_url:find("^https?://[^/]+/?$") then
     problem("SEWING_PUBLIC_URL", "must be like https://lake.example.org")

@@ -112,9 +112,12 @@ function encode.timestamp(value)
   return ("TIMESTAMP '%s %s.%s'"):format(day, clock, (fraction:sub(2) .. "000000"):sub(1, 6))
 end
 
+-- Where tables may lie: Athena knows s3, the embedded engine file, a Trino cluster all of them.
+local STORES <const> = { s3 = true, file = true, gs = true, abfs = true, abfss = true, hdfs = true, ["local"] = true }
+
 function encode.location(value)
   local scheme = type(value) == "string" and value:match("^(%a[%w+]*)://")
-  if not scheme or not (scheme == "s3" or scheme == "file") then return nil, "must begin with s3:// or file://" end
+  if not STORES[scheme] then return nil, "must begin with s3://, file:// or another store's scheme (gs, abfs, abfss, hdfs, local)" end
   if value:find("[%c'\"\\]") or value:find("..", 1, true) and value:find("/%.%.") then
     return nil, "must not hold quotes, control characters or '..'"
   end

@@ -31,7 +31,7 @@ function M.open(options)
   local catalog = require("adapters.trino.catalog").new { client = client, catalog = "lake", hive = "hive", local_root = shared,
     shared_root = "local://", new_id = require("sm.crypto").uuid }
   local f = { data = data, client = client, warehouse = warehouse, catalog = catalog,
-    table_store = assert(require("adapters.trino.table_store").new { client = client, catalog = "lake", table = catalog.table, state = state }) }
+    table_store = assert(require("adapters.trino.table_store").new { client = client, catalog = "lake", table = catalog.table, location = catalog.location, state = state }) }
   -- Parquet files for bronze come from the embedded engine, in a folder that both see.
   local lake
   function f.bronze()

@@ -187,7 +187,12 @@ local function declared(columns)
   return table.concat(parts, ", ")
 end
 
--- The folder as the cluster names it.
+-- A place in the lake's folder as this machine names it, and as the cluster does.
+local function seen_here(self, path)
+  local shared = self.shared_root
+  return path:sub(1, #shared) == shared and self.local_root .. path:sub(#shared + 1) or path
+end
+
 local function seen_by_cluster(self, location)
   local path = location:gsub("^file://", "")
   local mine = self.local_root
@@ -257,7 +262,7 @@ function Catalog:files(database, name)
     full_name(self.catalog, database, name .. "$files")))
   if not rows then return nil, err end
   local list = {}
-  for i, row in ipairs(rows) do list[i] = { path = row[1], bytes = row[2], rows = row[3] } end
+  for i, row in ipairs(rows) do list[i] = { path = seen_here(self, row[1]), bytes = row[2], rows = row[3] } end
   return list
 end
 

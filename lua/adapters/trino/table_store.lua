@@ -1,6 +1,7 @@
 -- Port table_store on a Trino cluster. A replacement is CREATE OR REPLACE TABLE ... AS, one commit; going back is the same
 -- with the rows (and columns) of an earlier snapshot. A replaced table's snapshots have no parent any more, so which version
 -- came before is written down here, in this machine's state.
+local dialect = require "adapters.trino.dialect"
 local errors = require "lib.errors"
 local quote = require "lib.sql.quote"
 
@@ -44,16 +45,18 @@ local function before_of(self, current)
   return row and row.before or current.parent
 end
 
--- Replaces a table with what a SELECT gives, and notes what stood there.
+-- Replaces a table with what a SELECT gives, and notes what stood there: before is nil for a new table, "" when nothing did.
 local function replace(self, database, name, select, before)
-  local ok, err = self.client:run(("CREATE OR REPLACE TABLE %s WITH (format = 'PARQUET') AS SELECT * FROM %s"):format(
-    target(self, database, name), select))
+  local location = not before and self.location(database, name) -- an existing table stays where it is
+  local place = location and location ~= dialect.MANAGED and ", location = " .. quote.text(location) or ""
+  local ok, err = self.client:run(("CREATE OR REPLACE TABLE %s WITH (format = 'PARQUET'%s) AS SELECT * FROM %s"):format(
+    target(self, database, name), place, select))
   if not ok then return nil, err end
   local list
   list, err = history(self, database, name)
   if not list then return nil, err end
   local current = list[#list]
-  if before then self.db:exec("INSERT OR REPLACE INTO trino_versions VALUES (?, ?)", current.version, before) end
+  if before and before ~= "" then self.db:exec("INSERT OR REPLACE INTO trino_versions VALUES (?, ?)", current.version, before) end
   return { version = current.version, rows = current.rows }
 end
 
@@ -75,7 +78,7 @@ function Store:swap(database, name, staged)
   local list, problem = history(self, database, name)
   if not list and problem.code ~= "NotFound" then return nil, problem end
   local done
-  done, err = replace(self, database, name, target(self, database, staged), list and list[#list] and list[#list].version)
+  done, err = replace(self, database, name, target(self, database, staged), list and (list[#list] and list[#list].version or ""))
   if not done then return nil, err end
   self.client:run("DROP TABLE IF EXISTS " .. target(self, database, staged)) -- what stays is tidied as an abandoned table
   return done
@@ -93,16 +96,16 @@ function Store:undo(database, name)
   if not previous then
     return nil, errors.new("Conflict", ("table '%s.%s' has no earlier version to go back to"):format(database, name))
   end
-  return replace(self, database, name, ("%s FOR VERSION AS OF %s"):format(target(self, database, name), previous.version), before_of(self, previous))
+  return replace(self, database, name, ("%s FOR VERSION AS OF %s"):format(target(self, database, name), previous.version), before_of(self, previous) or "")
 end
 
----@param options {client: TrinoClient, catalog: string, table: function, state: table}   table: the catalog port's; state: sm.sqlite
+---@param options {client: TrinoClient, catalog: string, table: function, location: function, state: table}   table, location: the catalog port's; state: sm.sqlite
 ---@return table? port
 ---@return Error? err
 function M.new(options)
   local ok, message, code = options.state:script(SCHEMA)
   if not ok then return nil, errors.from(message, code, "versions of tables") end
-  local self = setmetatable({ client = options.client, catalog = options.catalog, table = options.table, db = options.state }, Store)
+  local self = setmetatable({ client = options.client, catalog = options.catalog, table = options.table, location = options.location, db = options.state }, Store)
   local port = {}
   for _, method in ipairs { "versions", "swap", "undo" } do
     port[method] = function(...) return self[method](self, ...) end

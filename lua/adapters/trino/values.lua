@@ -70,7 +70,7 @@ function text(value, signature)
   local kind = signature.rawType
   if composed[kind] then return composed[kind](value, signature) end
   if kind == "varbinary" then return hex(require("sm.crypto").unbase64(value) or "") end
-  if kind == "double" or kind == "real" then return type(value) == "number" and java_double(value + 0.0) or tostring(value) end
+  if kind == "double" or kind == "real" then return type(value) == "number" and java_double(value * 1.0) or tostring(value) end
   return tostring(value)
 end
 M.text = text
