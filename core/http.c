@@ -192,6 +192,7 @@ static void give_easy_back(struct sm_http_call *call)
 {
 	struct sm_http *http = call->http;
 
+	sm_timer_stop(http->loop, &call->idle);
 	if (call->easy == NULL)
 		return;
 	if (call->started)
@@ -208,7 +209,10 @@ static void give_easy_back(struct sm_http_call *call)
 static void call_end(struct sm_http_call *call, CURLcode code)
 {
 	char text[128];
+	long sent = 0;
 
+	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+	call->unsent = sent == 0;
 	call->ended = true;
 	call->head_done = call->head_done || code == CURLE_OK;
 	if (call->over) {
@@ -218,6 +222,57 @@ static void call_end(struct sm_http_call *call, CURLcode code)
 	} else if (code != CURLE_OK) {
 		call_fail(call, status_of(call, code), call->error[0] != '\0' ? call->error : curl_easy_strerror(code));
 	}
+}
+
+/* ---- silence ---- */
+
+/* Bytes of both directions up to now. */
+static curl_off_t count_moved(const struct sm_http_call *call)
+{
+	curl_off_t up = 0, down = 0;
+	long head_up = 0, head_down = 0;
+
+	curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &up);
+	curl_easy_getinfo(call->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &head_up);
+	curl_easy_getinfo(call->easy, CURLINFO_HEADER_SIZE, &head_down);
+	return up + down + head_up + head_down;
+}
+
+static void end_silent(struct sm_http_call *call)
+{
+	char text[96];
+
+	snprintf(text, sizeof text, "nothing moved for %g seconds", (double)call->options.read_timeout_ms / 1000);
+	call_end(call, CURLE_OPERATION_TIMEDOUT);
+	free(call->message);
+	call_fail(call, SM_TIMEOUT, text);
+	give_easy_back(call);
+	call->options.on_change(call->options.owner);
+}
+
+/* Looks four times in the allowed silence; while it is our turn to read or write, silence is ours. */
+static void look_for_silence(struct sm_timer *timer)
+{
+	struct sm_http_call *call = OWNER_OF(timer, struct sm_http_call, idle);
+	int64_t now = sm_clock_mono_ns(), limit = call->options.read_timeout_ms * NS_PER_MS;
+	curl_off_t moved = count_moved(call);
+
+	if (moved != call->moved || call->recv_paused || call->send_paused)
+		call->moved_ns = now;
+	call->moved = moved;
+	if (now - call->moved_ns >= limit || sm_timer_start(call->http->loop, timer, now + limit / 4) != SM_OK)
+		end_silent(call);
+}
+
+enum sm_status sm_http_watch_idle(struct sm_http_call *call)
+{
+	if (call->options.read_timeout_ms <= 0)
+		return SM_OK;
+	call->moved_ns = sm_clock_mono_ns();
+	call->idle.fire = look_for_silence;
+	return sm_timer_start(call->http->loop, &call->idle,
+	                      call->moved_ns + call->options.read_timeout_ms * NS_PER_MS / 4);
 }
 
 static void collect_ended(struct sm_http *http)

@@ -29,6 +29,7 @@ struct sm_http_options {
 	bool stream;                /* the body is read with sm_http_read */
 	int64_t timeout_ms;         /* of everything; 0: none */
 	int64_t connect_timeout_ms; /* 0: libcurl's, five minutes */
+	int64_t read_timeout_ms;    /* without a byte that moves, while it is the server's turn; 0: none */
 	uint64_t max_bytes;         /* of the answer's body; 0: none */
 	unsigned max_redirects;     /* 0: a redirect is an answer like any other */
 	/* The state has changed: the header is there, bytes or room or the end. Borrows owner. */
@@ -69,6 +70,8 @@ bool sm_http_has_head(const struct sm_http_call *call);
 bool sm_http_ended(const struct sm_http_call *call);
 /* After the end: SM_OK, or what went wrong. */
 enum sm_status sm_http_result(const struct sm_http_call *call, struct sm_error *err);
+/* A failed exchange: nothing of the request has left, so the server cannot have acted on it. */
+bool sm_http_unsent(const struct sm_http_call *call);
 int sm_http_status(const struct sm_http_call *call);
 const char *sm_http_version_text(const struct sm_http_call *call); /* "1.1", "2" */
 /* Calls each(arg) for every header line of the answer, names as they came. */

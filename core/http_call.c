@@ -223,7 +223,7 @@ enum sm_status sm_http_start(struct sm_http_call *call, struct sm_error *err)
 	if (status != SM_OK)
 		return status;
 	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->fields);
-	if (sm_http_run(call) != SM_OK)
+	if (sm_http_watch_idle(call) != SM_OK || sm_http_run(call) != SM_OK)
 		return sm_fail(err, SM_NOMEM, "not enough memory for a request");
 	return SM_OK;
 }

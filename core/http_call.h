@@ -32,10 +32,14 @@ struct sm_http_call {
 	bool has_type, has_body, uploads;
 	bool started, ended, head_done;
 	bool over;                     /* beyond max_bytes */
+	bool unsent;                   /* ended before a byte of the request left */
 	bool recv_paused, send_paused; /* by us */
 	bool write_ended;
 	int status;
 	const char *http_version; /* a constant */
+	struct sm_timer idle;
+	int64_t moved_ns; /* when bytes were last seen to have moved */
+	curl_off_t moved; /* how many there were then, both ways */
 	enum sm_status result;
 	char *message;
 	uint64_t received;
@@ -49,6 +53,8 @@ struct sm_http_call {
 
 /* http.c: hands the call to libcurl. SM_NOMEM. */
 enum sm_status sm_http_run(struct sm_http_call *call);
+/* http.c: ends the call when nothing moves for read_timeout_ms. SM_NOMEM. */
+enum sm_status sm_http_watch_idle(struct sm_http_call *call);
 /* http_data.c: says where the answer goes. */
 void sm_http_receive(struct sm_http_call *call);
 

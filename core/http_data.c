@@ -199,6 +199,11 @@ enum sm_status sm_http_result(const struct sm_http_call *call, struct sm_error *
 	return sm_fail(err, call->result, "%s", call->message != NULL ? call->message : "not enough memory");
 }
 
+bool sm_http_unsent(const struct sm_http_call *call)
+{
+	return call->ended && call->unsent;
+}
+
 int sm_http_status(const struct sm_http_call *call)
 {
 	return call->status;

@@ -196,8 +196,12 @@ static int give_answer(lua_State *L, struct exchange *exchange, int self)
 
 	if (sm_http_ended(exchange->call) && !(exchange->stream && sm_http_has_head(exchange->call)) &&
 	    sm_http_result(exchange->call, &err) != SM_OK) {
+		bool unsent = sm_http_unsent(exchange->call);
+
 		close_exchange(exchange);
-		return sm_push_error(L, &err);
+		sm_push_error(L, &err);
+		lua_pushboolean(L, unsent);
+		return 4;
 	}
 	lua_createtable(L, 0, 5);
 	lua_pushinteger(L, sm_http_status(exchange->call));
@@ -352,9 +356,9 @@ static enum sm_http_version version_option(lua_State *L)
 
 static void refuse_unknown_options(lua_State *L)
 {
-	static const char *const known[] = {"method",    "url",    "headers", "body",     "timeout", "connect_timeout",
-	                                    "max_bytes", "stream", "ca_file", "insecure", "http",    "max_redirects",
-	                                    "direct",    NULL};
+	static const char *const known[] = {"method",          "url",          "headers",       "body",   "timeout",
+	                                    "connect_timeout", "read_timeout", "max_bytes",     "stream", "ca_file",
+	                                    "insecure",        "http",         "max_redirects", "direct", NULL};
 
 	sm_check_options(L, 1, known, "request");
 }
@@ -373,6 +377,7 @@ static void read_options(lua_State *L, struct sm_http_options *options)
 	options->timeout_ms = (int64_t)ceil(number_option(L, "timeout", DEFAULT_TIMEOUT, 1e9) * 1000);
 	options->connect_timeout_ms =
 	    (int64_t)ceil(number_option(L, "connect_timeout", DEFAULT_CONNECT_TIMEOUT, 1e9) * 1000);
+	options->read_timeout_ms = (int64_t)ceil(number_option(L, "read_timeout", 0, 1e9) * 1000);
 	options->max_bytes = (uint64_t)number_option(L, "max_bytes", options->stream ? 0 : DEFAULT_MAX_BYTES, 1e15);
 	options->max_redirects = (unsigned)number_option(L, "max_redirects", 0, 50);
 	options->on_change = on_change;

@@ -10,6 +10,7 @@ local http = {}
 ---@return sm.http.Answer? answer
 ---@return string? message never has user names, passwords or query strings of the URL
 ---@return string? code "timeout", "limit" (max_bytes, max_redirects), "refused" (certificate), "invalid", "io", "closed", "no_memory"
+---@return boolean? unsent true: nothing of the request has left this machine
 function http.request(options) end
 
 ---@class sm.http.Options
@@ -19,6 +20,7 @@ function http.request(options) end
 ---@field body (string|fun(): string?)? a function is called until it gives nil; with a content-length header it is sent with that length, else chunked
 ---@field timeout number? seconds for everything, default 60; 0: none
 ---@field connect_timeout number? seconds, default 10
+---@field read_timeout number? seconds without a byte that moves, while it is the server's turn; default 0: none
 ---@field max_bytes integer? of the answer's body; default 16 MiB, with stream none
 ---@field stream boolean? the answer comes when its header is there; read gives the body
 ---@field ca_file string? PEM bundle instead of the system's
@@ -70,6 +72,7 @@ function Exchange:finish() end
 ---@return sm.http.Answer? answer
 ---@return string? message
 ---@return string? code
+---@return boolean? unsent
 function Exchange:wait() end
 
 ---Aborts it if it still runs.

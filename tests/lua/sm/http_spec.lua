@@ -14,6 +14,8 @@ describe("sm.http", function()
   local handlers = {
     ["/echo"] = function(req) return { headers = { ["X-Seen"] = req.headers["x-sent"] or "none" }, body = req.method .. ":" .. req.body } end,
     ["/slow"] = function() task.sleep(30) return {} end,
+    ["/stall"] = function() return { body = function(write) write("first") task.sleep(30) end } end,
+    ["/huge"] = function() return { body = ("x"):rep(3000000) } end,
     ["/big"] = function() return { body = ("x"):rep(100000) } end,
     ["/redirect"] = function() return { status = 302, headers = { location = "/echo" }, body = "moved" } end,
     ["/loop"] = function() return { status = 302, headers = { location = "/loop" } } end,
@@ -71,6 +73,39 @@ describe("sm.http", function()
     assert.is_nil(answer)
     assert.equal("timeout", code)
     assert.matches("^GET " .. url:gsub("%p", "%%%0") .. "/slow: ", message)
+  end)
+
+  it("says timeout when nothing moves, however long the whole may take", function()
+    local answer, message, code, unsent = http.request { url = url .. "/slow", read_timeout = 0.03 }
+    assert.same({ nil, "timeout", false }, { answer, code, unsent })
+    assert.matches("nothing moved for 0.03 seconds", message)
+    assert(http.request { url = url .. "/drip", read_timeout = 0.5 })
+    answer = assert(http.request { url = url .. "/stall", stream = true, read_timeout = 0.05 })
+    assert.equal("first", answer.read())
+    answer, message, code = answer.read()
+    assert.same({ nil, "timeout" }, { answer, code })
+  end)
+
+  it("does not count the time that we take ourselves", function()
+    local answer = assert(http.request { url = url .. "/huge", stream = true, read_timeout = 0.04 })
+    task.sleep(0.1)
+    local size = 0
+    for piece in answer.read do size = size + #piece end
+    assert.equal(3000000, size)
+    local chunks = 0
+    answer = assert(http.request { url = url .. "/echo", method = "PUT", read_timeout = 0.04, body = function()
+      chunks = chunks + 1
+      if chunks == 2 then task.sleep(0.1) end
+      return chunks < 3 and "x" or nil
+    end })
+    assert.equal("PUT:xx", answer.body)
+  end)
+
+  it("tells whether a request that failed has left", function()
+    local probe = assert(server_module.listen { host = "127.0.0.1", on_request = function() return {} end })
+    probe.stop(0)
+    assert.is_true((select(4, http.request { url = "http://127.0.0.1:" .. probe.port .. "/" })))
+    assert.is_false((select(4, http.request { url = url .. "/slow", timeout = 0.03 })))
   end)
 
   it("says limit for an answer beyond max_bytes", function()
