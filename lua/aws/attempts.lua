@@ -26,7 +26,6 @@ local EXPIRED <const> = { ExpiredToken = true, ExpiredTokenException = true, Tok
 ---@field on_error (fun(failure: aws.Failure, response: aws.Answer?, call: aws.Call): boolean?)?  mended: once more, at once
 ---@field clock (fun(): number)?
 ---@field anonymous boolean?         nothing is signed
----@field attempt_timeout number?    seconds for each attempt; the policy's remaining time bounds it too
 
 local function credentials_of(call)
   if call.anonymous or not call.provider or sign.scheme(call.endpoint, call.operation) == "none" then return nil end
@@ -67,11 +66,6 @@ local function add_headers(call, request, n)
   user_agent.add_trace(headers)
 end
 
-local function seconds_for(call)
-  local left, each = call.policy.remaining(), call.attempt_timeout
-  return left and each and math.min(left, each) or left or each
-end
-
 -- One request and its answer.
 local function exchange(call, n)
   local credentials, err = credentials_of(call)
@@ -88,11 +82,14 @@ local function exchange(call, n)
   end
   if not ok then return nil, err end
   local response
-  response, err = transport.send(request, call.config, { stream = request.stream, timeout = seconds_for(call) })
+  response, err = transport.send(request, call.config, { stream = request.stream, timeout = call.policy.remaining() })
   if not response then return nil, err end
   local output
   output, err = call.parse(response)
-  if err then err.retry_after = err.retry_after or retry.asked(response.headers) end
+  if err then
+    err.retry_after = err.retry_after or retry.asked(response.headers)
+    if response.close then response.close() end
+  end
   return output, err, response
 end
 

@@ -137,16 +137,6 @@ end
 
 -- ---- sending ----
 
--- Bytes that a request may send in a second at the least, for time limits.
-local SLOWEST <const> = 1000000
-
--- Seconds for one attempt. Answers and bodies that stream take as long as they take.
-local function attempt_timeout(call)
-  local body = call.request.body
-  if call.request.stream or type(body or "") ~= "string" then return nil end
-  return call.config.connect_timeout + call.config.read_timeout + #(body or "") / SLOWEST
-end
-
 local function now() return require("sm.time").monotonic() end
 
 local function remaining_until(ends)
@@ -211,7 +201,6 @@ local function prepare(call)
   call.policy = policy_of(call, timeout and now() + timeout)
   call.anonymous = is_anonymous(call)
   call.provider = provider_of(call)
-  call.attempt_timeout = attempt_timeout(call)
   call.parse = function(response) return parse(call, response) end
   call.before_sign = function(request) return select(2, apply(call, "before_sign", request)) end
   local every, one = hooks_of(call, "mend")

@@ -7,7 +7,7 @@ local failure = require "aws.failure"
 local M = {}
 
 local CONNECT_SECONDS <const> = 3
-local READ_SECONDS <const> = 10
+local READ_SECONDS <const> = 60
 local MAX_ANSWER <const> = 256 * 1024 * 1024 -- of an answer that is read whole; payloads stream
 local TIGHT <const> = 0.001
 
@@ -52,7 +52,7 @@ local function http_options(request, config, options, left)
   return ca_options(config, {
     method = request.method, url = request.url, headers = headers, body = body, stream = options.stream or nil,
     connect_timeout = math.min(config.connect_timeout or CONNECT_SECONDS, left or math.huge),
-    timeout = left or 0, max_bytes = not options.stream and (options.max_bytes or MAX_ANSWER) or nil,
+    read_timeout = config.read_timeout or READ_SECONDS, timeout = left or 0, max_bytes = not options.stream and (options.max_bytes or MAX_ANSWER) or nil,
   })
 end
 
@@ -119,7 +119,5 @@ function M.send(request, config, options)
   if options.stream then return streamed(answer) end
   return answer
 end
-
-M.READ_SECONDS = READ_SECONDS
 
 return M
