@@ -304,14 +304,16 @@ function Warehouse:purge(older_than)
   return #ids
 end
 
----@param options {engine: table, data: string, now: (fun(): number)?, state: table, running: integer?, max_rows: integer?, max_bytes: integer?, max_scanned_bytes: integer?}
+---@param options {engine: table, data: string, now: (fun(): number)?, state: table, running: integer?, max_rows: integer?,
+---  max_bytes: integer?, max_scanned_bytes: integer?}
 ---@return table|nil warehouse the port, Error? err
 function M.new(options)
   local records, err = executions.open(options.state)
   if not records then return nil, err end
   local self = setmetatable({
     engine = options.engine, executions = records, live = {}, slots = task.semaphore(options.running or RUNNING_AT_A_TIME),
-    now = options.now or require("sm.time").now, folder = options.data .. "/results", max_rows = options.max_rows or MAX_ROWS, max_bytes = options.max_bytes or 10 << 30,
+    now = options.now or require("sm.time").now, folder = options.data .. "/results",
+    max_rows = options.max_rows or MAX_ROWS, max_bytes = options.max_bytes or 10 << 30,
     max_scanned_bytes = options.max_scanned_bytes,
   }, Warehouse)
   records:fail_interrupted(self.now())

@@ -274,7 +274,8 @@ function M.names_of(client, catalog)
   return function(database) return table_names({ client = client, catalog = catalog, databases = Catalog.databases }, database) or {} end
 end
 
----@param options {client: TrinoClient, catalog: string, hive: string?, base: string?, local_root: string, shared_root: string, new_id: (fun(): string), now: (fun(): number)?}
+---@param options {client: TrinoClient, catalog: string, hive: string?, base: string?, local_root: string, shared_root: string,
+---  new_id: (fun(): string), now: (fun(): number)?}
 ---  base: where new tables go; local_root, shared_root: the lake's folder as this machine and as the cluster names it
 ---@return table port
 function M.new(options)

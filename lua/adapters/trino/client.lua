@@ -262,7 +262,8 @@ local function authorization(options, base64)
   if options.password then return "Basic " .. base64(options.user .. ":" .. options.password) end
 end
 
----@param options {url: string, user: string, password: string?, token: string?, catalog: string, ca_file: string?, retry_seconds: number?, http: function?, sleep: function?, now: function?}
+---@param options {url: string, user: string, password: string?, token: string?, catalog: string, ca_file: string?, retry_seconds: number?,
+---  http: function?, sleep: function?, now: function?}
 ---@return TrinoClient?
 ---@return Error?
 function M.new(options)

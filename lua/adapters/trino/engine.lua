@@ -17,7 +17,7 @@ Engine.__index = Engine
 local guards <const> = { query = sql.guard.read_only }
 
 ---@return table|nil tree, table|Error class
-function Engine:parse(text, purpose)
+function Engine.parse(_, text, purpose)
   local tree, err = (guards[purpose] or sql.parse)(text)
   if not tree then return nil, err end
   return tree, sql.classify(tree)
@@ -120,7 +120,7 @@ function Engine:execute(request, tree, _, held, path)
 end
 
 -- Stops what `held` runs; asked from another task.
-function Engine:interrupt(held)
+function Engine.interrupt(_, held)
   if held.statement then held.statement:cancel() end
 end
 

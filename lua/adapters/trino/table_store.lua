@@ -96,10 +96,12 @@ function Store:undo(database, name)
   if not previous then
     return nil, errors.new("Conflict", ("table '%s.%s' has no earlier version to go back to"):format(database, name))
   end
-  return replace(self, database, name, ("%s FOR VERSION AS OF %s"):format(target(self, database, name), previous.version), before_of(self, previous) or "")
+  local select = ("%s FOR VERSION AS OF %s"):format(target(self, database, name), previous.version)
+  return replace(self, database, name, select, before_of(self, previous) or "")
 end
 
----@param options {client: TrinoClient, catalog: string, table: function, location: function, state: table}   table, location: the catalog port's; state: sm.sqlite
+---@param options {client: TrinoClient, catalog: string, table: function, location: function, state: table}
+---  table, location: the catalog port's; state: sm.sqlite
 ---@return table? port
 ---@return Error? err
 function M.new(options)

@@ -13,7 +13,7 @@ local EXPORT_CHUNK <const> = 1 << 20
 local Engine = {}
 Engine.__index = Engine
 
-function Engine:parse(text, purpose) return runner.parse(text, purpose) end
+function Engine.parse(_, text, purpose) return runner.parse(text, purpose) end
 
 function Engine:execute(request, tree, class, held, path)
   local run = runner.prepare(self.lake, request, tree, class, held)
@@ -23,11 +23,11 @@ function Engine:execute(request, tree, class, held, path)
   return done, err
 end
 
-function Engine:interrupt(held)
+function Engine.interrupt(_, held)
   if held.con then held.con:cancel() end
 end
 
-function Engine:release(held)
+function Engine.release(_, held)
   if held.con then held.con:close() end
   if held.resolver then held.resolver:close() end
 end
