@@ -277,6 +277,7 @@ void lambda_event(struct slot *slot)
 	struct sm_host *host = slot->lambda->host;
 	struct sm_limits limits = limits_of(slot);
 	if (!take_id(slot)) {
+		lambda_tell(slot, "the Runtime API sent an event without a usable request id; it cannot be answered");
 		lambda_again(slot, "an event without a usable request id");
 		return;
 	}

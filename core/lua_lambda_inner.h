@@ -48,6 +48,7 @@ struct slot {
 	uint64_t number;     /* of the event, counted over all slots: tells a call that is over */
 	unsigned tries;
 	bool fresh;          /* the connection was opened for what is being sent: it cannot have died unseen */
+	bool is_result;      /* what is posted; else an error */
 	bool begun;          /* the task of the event has run */
 	bool streaming;      /* the answer has begun */
 	struct sm_wait wait; /* of the task that writes a piece of a streamed answer */

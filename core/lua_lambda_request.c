@@ -112,7 +112,11 @@ int lambda_l_hold(lua_State *L)
 		return 3;
 	if (sm_api_get(api, path, headers) != SM_OK || sm_api_open(api, &err) != SM_OK)
 		return sm_push_error(L, &err);
-	if (sm_api_send(api, true) != SM_API_DONE)
+	enum sm_api_step step;
+	do
+		step = sm_api_send(api, true);
+	while (step == SM_API_MORE && !sm_api_timed_out(api));
+	if (step != SM_API_DONE)
 		return sm_push_fail(L, SM_IO, "%s", sm_api_error_text(api));
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &held_key);
 	lua_pushboolean(L, 1);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIES_MAX 8                /* requests for the next event that fail in a row */
+#define TRIES_MAX 6                /* requests for the next event that fail in a row */
 #define RETRY_NS INT64_C(50000000) /* before the second; doubled for each further one */
 #define COLLECT_BYTES (256 * 1024) /* garbage that is worth a collection between two events */
 #define CREDIT_KIB (16 * 1024)     /* an invocation may allocate this much before the collector runs in it */
@@ -161,6 +161,7 @@ static bool queue(struct slot *slot, const struct post *post)
 static void tidy(struct lambda *lambda)
 {
 	sm_log_flush(); /* the sandbox may be frozen from the next request on */
+	fflush(stdout);
 	collect(lambda);
 }
 
@@ -172,29 +173,45 @@ void lambda_post_failed(struct slot *slot, const char *why)
 	lambda_next(slot);
 }
 
+static const char too_large[] = "{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":"
+                                "\"the platform refused the answer because it is too large\",\"stackTrace\":[]}";
+
 /* The API has answered to an answer. */
 static void posted(struct slot *slot)
 {
+	static const struct post error = {"Function.ResponseSizeTooLarge", NULL, too_large, sizeof(too_large) - 1};
 	struct sm_api_text body = sm_api_body(slot->api);
 	int status = sm_api_status(slot->api);
 	if (status < 200 || status > 299)
 		lambda_tell(slot, "the Runtime API refused the answer: %d %.*s", status, (int)(body.len > 500 ? 500 : body.len),
 		            body.text);
 	lambda_drop_kept(slot);
-	lambda_next(slot);
+	if (status == 413 && slot->is_result)
+		lambda_post(slot, &error);
+	else
+		lambda_next(slot);
+}
+
+/* A blocking call was interrupted, but not by a signal that wants to be looked at. */
+static bool goes_on(const struct slot *slot, enum sm_api_step step)
+{
+	return step == SM_API_MORE && !sm_api_timed_out(slot->api) && !sm_signals_waiting();
 }
 
 static enum sm_api_step exchange(struct slot *slot, const struct post *post)
 {
+	enum sm_api_step step;
 	if (!queue(slot, post))
 		return SM_API_FAILED;
-	enum sm_api_step step = sm_api_send(slot->api, true);
+	do
+		step = sm_api_send(slot->api, true);
+	while (goes_on(slot, step));
 	if (step != SM_API_DONE)
 		return step;
 	tidy(slot->lambda);
 	do
 		step = sm_api_turn(slot->api, true);
-	while (step == SM_API_MORE && !sm_api_timed_out(slot->api));
+	while (goes_on(slot, step));
 	return step;
 }
 
@@ -206,14 +223,16 @@ static void post_now(struct slot *slot, const struct post *post)
 		step = exchange(slot, post);
 	if (step == SM_API_DONE)
 		posted(slot);
+	else if (step == SM_API_FAILED)
+		lambda_post_failed(slot, sm_api_error_text(slot->api));
+	else if (sm_api_timed_out(slot->api) || sm_api_own_body(slot->api) != SM_OK)
+		lambda_post_failed(slot, "the Runtime API does not answer");
 	else
-		lambda_post_failed(slot,
-		                   step == SM_API_MORE ? "the Runtime API does not answer" : sm_api_error_text(slot->api));
+		lambda_turn(slot, false); /* SIGTERM: the loop must see it */
 }
 
 static void post_kept(struct slot *slot)
 {
-	slot->post_ns = POST_NS;
 	tidy(slot->lambda);
 	if (!queue(slot, &slot->kept))
 		lambda_post_failed(slot, "no connection, or no memory");
@@ -224,6 +243,8 @@ static void post_kept(struct slot *slot)
 void lambda_post(struct slot *slot, const struct post *post)
 {
 	slot->state = SLOT_POST;
+	slot->is_result = post->type == NULL;
+	slot->post_ns = POST_NS;
 	if (is_alone(slot, false))
 		post_now(slot, post);
 	else if (keep(slot, post))

@@ -48,6 +48,7 @@ struct sm_api {
 	uint64_t need;   /* bytes that are still to come of the body or chunk */
 	int status;
 	bool close_after, timed_out;
+	bool answered; /* the answer came before everything was sent */
 	struct {
 		size_t at, len;
 	} headers[SM_API_HEADERS];
@@ -202,7 +203,7 @@ static void forget_answer(struct sm_api *api)
 	api->part = PART_HEAD;
 	api->at = api->body_at = api->body_end = 0;
 	api->status = 0;
-	api->close_after = false;
+	api->close_after = api->answered = false;
 	memset(api->headers, 0, sizeof(api->headers));
 }
 
@@ -299,7 +300,7 @@ enum sm_status sm_api_error(struct sm_api *api, const char *id, const char *type
 	return finish(api, status, body, len);
 }
 
-/* ---- sending ---- */
+/* ---- what is left to send ---- */
 
 static size_t unsent(const struct sm_api *api)
 {
@@ -321,26 +322,6 @@ static int fill(const struct sm_api *api, struct iovec pieces[3])
 			pieces[count++] = (struct iovec){(char *)all[i].iov_base + gone, all[i].iov_len - gone};
 	}
 	return count;
-}
-
-/* DONE: all is sent. */
-static enum sm_api_step send_rest(struct sm_api *api, bool block)
-{
-	while (unsent(api) > 0) {
-		struct iovec pieces[3];
-		struct msghdr message = {.msg_iov = pieces};
-		message.msg_iovlen = (size_t)fill(api, pieces);
-		ssize_t count = sendmsg(api->fd, &message, MSG_NOSIGNAL | (block ? 0 : MSG_DONTWAIT));
-		if (count >= 0)
-			api->sent += (size_t)count;
-		else if (!block && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return SM_API_MORE;
-		else if (errno == EAGAIN || errno == EWOULDBLOCK)
-			return give_up(api, SM_TIMEOUT, "the Runtime API does not read what it is sent");
-		else if (errno != EINTR)
-			return give_up(api, SM_CLOSED, strerror(errno));
-	}
-	return SM_API_DONE;
 }
 
 /* ---- reading ---- */
@@ -610,12 +591,52 @@ static enum sm_api_step answer_complete(struct sm_api *api)
 	return SM_API_DONE;
 }
 
+/* ---- sending and reading ---- */
+
+/* The API may have answered (no, too large) and closed before it had read everything. */
+static enum sm_api_step read_early_answer(struct sm_api *api, enum sm_status status, const char *why)
+{
+	enum sm_api_step step = SM_API_DONE;
+	while (step == SM_API_DONE && api->fd >= 0) {
+		step = read_more(api, false);
+		if (step == SM_API_DONE && api->fd >= 0 && parse(api) == SM_API_DONE)
+			break;
+	}
+	if (step != SM_API_DONE || api->status == 0)
+		return give_up(api, status, why);
+	api->answered = true;
+	sm_api_close(api);
+	return SM_API_DONE;
+}
+
+/* DONE: all is sent, or an answer is there already. */
+static enum sm_api_step send_rest(struct sm_api *api, bool block)
+{
+	while (unsent(api) > 0) {
+		struct iovec pieces[3];
+		struct msghdr message = {.msg_iov = pieces};
+		message.msg_iovlen = (size_t)fill(api, pieces);
+		ssize_t count = sendmsg(api->fd, &message, MSG_NOSIGNAL | (block ? 0 : MSG_DONTWAIT));
+		if (count >= 0) {
+			api->sent += (size_t)count;
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+			api->timed_out = errno != EINTR;
+			return SM_API_MORE;
+		} else {
+			return read_early_answer(api, SM_CLOSED, strerror(errno));
+		}
+	}
+	return SM_API_DONE;
+}
+
 enum sm_api_step sm_api_turn(struct sm_api *api, bool block)
 {
+	if (api->answered)
+		return SM_API_DONE;
 	if (api->fd < 0)
 		return give_up(api, SM_CLOSED, "not connected to the Runtime API");
 	enum sm_api_step step = send_rest(api, block);
-	while (step == SM_API_DONE) {
+	while (step == SM_API_DONE && !api->answered) {
 		step = read_more(api, block);
 		if (step != SM_API_DONE)
 			return step;

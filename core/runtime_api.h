@@ -82,7 +82,7 @@ enum sm_api_step sm_api_send(struct sm_api *api, bool block);
 /* ---- moving it ---- */
 
 enum sm_api_step sm_api_turn(struct sm_api *api, bool block);
-/* After MORE of a blocking turn: nothing came within the socket's time limit (else a signal ended the wait). */
+/* After MORE of a blocking call: nothing moved within the socket's time limit. Else a signal ended the wait. */
 bool sm_api_timed_out(const struct sm_api *api);
 
 /* ---- the answer, valid until the next request ---- */

@@ -18,6 +18,12 @@ static size_t add_text(char *text, size_t size, size_t at, const char *format, c
 	return len < 0 ? at : at + (size_t)len;
 }
 
+static size_t add_call(char *text, size_t size, size_t at, const char *name)
+{
+	int len = at < size ? snprintf(text + at, size - at, "\n\t[C]: in %s", name) : 0;
+	return len < 0 ? at : at + (size_t)len;
+}
+
 /*
  * While a Lua from 5.4.5 on moves the stack of a coroutine, what points into it holds offsets instead: its frames must
  * not be read from the allocator then. The first field of a frame is the pointer to its function in every 5.4; an
@@ -35,6 +41,8 @@ static size_t note_frames(struct sm_host *host, lua_State *co, struct sm_place *
 	lua_Debug ar;
 	for (int level = 0; level < 24 && lua_getstack(co, level, &ar); level++) {
 		lua_getinfo(co, "Sln", &ar);
+		if (ar.currentline <= 0 && place->line == 0 && ar.name != NULL) /* what the script waits in, or had called */
+			at = add_call(place->traceback, sizeof(place->traceback), at, ar.name);
 		if (ar.currentline <= 0)
 			continue;
 		const char *source = sm_source_name(host, ar.source);

@@ -25,10 +25,9 @@ struct run {
 	struct sm_host *host;
 	const char *address;
 	bool ended;
-	int code;
 };
 
-/* The task that loads the handler has ended: true when events are being served. */
+/* The task that loads the handler has ended: events are being served, or the platform has been told why not. */
 static void started(void *owner, enum sm_task_end end, lua_State *co, int count)
 {
 	struct run *run = owner;
@@ -41,9 +40,6 @@ static void started(void *owner, enum sm_task_end end, lua_State *co, int count)
 		sm_log_plain("bootstrap: %s", message);
 		if (end != SM_TASK_CANCELLED)
 			sm_lambda_init_error(run->address, "Runtime.InitError", message);
-		run->code = 1;
-	} else if (count > 0 && lua_isinteger(co, -count)) {
-		run->code = (int)lua_tointeger(co, -count);
 	}
 }
 
@@ -105,13 +101,13 @@ static int serve(struct run *run)
 	lua_pushstring(host->L, run->address);
 	sm_task_start(host->L, 1, NULL, started, run, false);
 	sm_host_run(host, is_over, run);
-	return host->exiting ? host->exit_code : run->code;
+	return host->exiting ? host->exit_code : 1; /* without its Runtime API the process is of no use */
 }
 
 int main(void)
 {
 	char root[PATH_MAX];
-	struct run run = {.address = getenv("AWS_LAMBDA_RUNTIME_API"), .code = 0};
+	struct run run = {.address = getenv("AWS_LAMBDA_RUNTIME_API")};
 	signal(SIGPIPE, SIG_IGN);
 	if (run.address == NULL) {
 		sm_log_plain("bootstrap: AWS_LAMBDA_RUNTIME_API is not set. AWS Lambda or its emulator starts this program; "

@@ -45,11 +45,13 @@ end
 -- What a handler gave -> text of the answer | true when it was streamed | nil, error type, JSON, X-Ray cause
 local function answer_of(value, context)
   if is_stream(value) then return require("entry.lambda.pieces").write(value, context) end
-  local text, problem = value, nil
-  if not handler.raw or type(value) ~= "string" then
-    if handler.raw then return failure().of_raw_result(value) end
+  local text = value
+  if not handler.raw then
+    local problem
     text, problem = encode(value)
     if not text then return failure().of_encoding(problem) end
+  elseif type(value) ~= "string" then
+    return failure().of_raw_result(value)
   end
   if #text > lambda.answer_max then return failure().of_size(#text, lambda.answer_max) end
   return text
@@ -78,15 +80,17 @@ local function on_failure(err, text, context)
   return table.unpack(report, 1, 4)
 end
 
-local function on_problem(message, request_id) failure().of_api(message, request_id) end
+local function on_problem(message, request_id)
+  if not request_id then current = nil end -- between two invocations: no record may carry the last one's id
+  failure().of_api(message, request_id)
+end
 
 -- ---- start ----
 
--- The platform learns why, and starts another process; 1 is this one's exit code.
+-- The platform learns why, and starts another process: this one ends because it serves nothing.
 local function refuse(err)
   local _, kind, json, cause = failure().of_init(err)
   lambda.post_error(address, "init", kind, json, cause)
-  return 1
 end
 
 local function find_handler()
@@ -115,14 +119,12 @@ local function main()
   end
   concurrency = math.tointeger(tonumber(env "AWS_LAMBDA_MAX_CONCURRENCY") or 1) or 1
   if env "AWS_LAMBDA_INITIALIZATION_TYPE" == "snap-start" or handler.on_shutdown or env "SM_LAMBDA_SHUTDOWN" then
-    local ready
-    ready, err = require("entry.lambda.lifecycle").prepare(address, handler, env)
-    if not ready then return err end
+    if not require("entry.lambda.lifecycle").prepare(address, handler, env) then return end
   end
   lambda.on_signal(function() return require("entry.lambda.lifecycle").stop(handler) end)
   local serving, message = lambda.serve { address = address, concurrency = concurrency, memory = memory_of_scripts(),
     on_event = on_event, on_failure = on_failure, on_problem = on_problem }
-  if not serving then return refuse { message = message } end
+  if not serving then refuse { message = message } end
 end
 
-return main()
+main()

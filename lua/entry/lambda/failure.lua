@@ -40,7 +40,7 @@ end
 local function report(event, kind, message, traceback, fields)
   kind, message = plain(kind), plain(message)
   local frames = frames_of(traceback)
-  local shown = { error_type = kind, error_message = message, stack_trace = frames }
+  local shown = { error_type = kind, error_message = message, stack_trace = frames[1] and frames or nil }
   for name, value in pairs(fields or {}) do shown[name] = value end
   log.error(event, shown)
   return nil, kind, (json.encode { errorType = kind, errorMessage = message, stackTrace = frames }), cause_of(kind, message, frames)
@@ -94,7 +94,7 @@ local limits = { time = "Runtime.Timeout", memory = "Runtime.OutOfMemory" }
 -- What a limit ended, in one sentence: the host's has the place, and the innermost call says what was open.
 local function of_limit(err, context)
   local message = err.message
-  local open = tostring(err.traceback or ""):match("\n%s+([^\n]+)")
+  local open = tostring(err.traceback or ""):match("^stack traceback:\n%s+%[C%]: in ([^\n]+)")
   local remaining = context and context.remaining and context.remaining()
   if err.limit == "time" and remaining then message = ("%s, %.2f s before the function's own time limit"):format(message, remaining) end
   if open then message = ("%s; open call: %s"):format(message, open) end

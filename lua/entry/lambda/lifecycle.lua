@@ -52,7 +52,7 @@ end
 local function refuse(address, phase, err)
   local _, kind, json, cause = failure().of_init(err)
   lambda.post_error(address, phase, kind, json, cause)
-  return nil, 1
+  return false
 end
 
 local function through_snapshot(address, handler)
@@ -68,19 +68,15 @@ local function through_snapshot(address, handler)
   return true
 end
 
--- Everything between init and the first event.
+-- Everything between init and the first event. False: the platform has been told why there can be none.
 ---@param address string
 ---@param handler table
 ---@param env fun(name: string): string?
----@return true? ready
----@return integer? exit_code
+---@return boolean ready
 function M.prepare(address, handler, env)
   local id
   if handler.on_shutdown or env "SM_LAMBDA_SHUTDOWN" then id = register(address) end
-  if env "AWS_LAMBDA_INITIALIZATION_TYPE" == "snap-start" then
-    local ready, code = through_snapshot(address, handler)
-    if not ready then return nil, code end
-  end
+  if env "AWS_LAMBDA_INITIALIZATION_TYPE" == "snap-start" and not through_snapshot(address, handler) then return false end
   if id then await_shutdown(address, id) end
   return true
 end
