@@ -107,7 +107,8 @@ end
 function M.new(options)
   local ok, message, code = options.state:script(SCHEMA)
   if not ok then return nil, errors.from(message, code, "versions of tables") end
-  local self = setmetatable({ client = options.client, catalog = options.catalog, table = options.table, location = options.location, db = options.state }, Store)
+  local self = setmetatable({ client = options.client, catalog = options.catalog, table = options.table, location = options.location,
+    db = options.state }, Store)
   local port = {}
   for _, method in ipairs { "versions", "swap", "undo" } do
     port[method] = function(...) return self[method](self, ...) end
