@@ -21,6 +21,7 @@ local M = {}
 ---@field profile string     "all", "local" or "aws"
 ---@field secret boolean?    never printed
 ---@field keep_empty boolean?
+---@field needed boolean?    its profile does not work without it
 ---@field min number?
 ---@field max number?
 ---@field values string[]?
@@ -32,8 +33,8 @@ M.list = {
     meaning = "Browser origins that may call, separated by commas; * or an empty value for any." },
   { name = "SERVICE_NAME", type = "text", default = "sewingmachine", profile = "all", keep_empty = true,
     meaning = "Name that /health answers with; an empty value is echoed as it is." },
-  { name = "ORCHESTRATOR_FN", type = "text", profile = "aws", meaning = "Function that POST /run invokes." },
-  { name = "DDB_TABLE", type = "text", profile = "aws", meaning = "Table of the cooldown lock." },
+  { name = "ORCHESTRATOR_FN", type = "text", profile = "aws", needed = true, meaning = "Function that POST /run invokes." },
+  { name = "DDB_TABLE", type = "text", profile = "aws", needed = true, meaning = "Table of the cooldown lock." },
   { name = "RESOURCE_KEY", type = "text", default = "full-load", profile = "all", meaning = "Key of the refresh lock." },
   { name = "COOLDOWN_SECONDS", type = "integer", unit = "s", default = 30, min = 0, max = 86400, profile = "all",
     meaning = "Shortest time between two starts of POST /run." },
@@ -48,17 +49,21 @@ M.list = {
   { name = "MAX_FILES_PER_DIR", type = "integer", default = 50, min = 1, max = 10000, profile = "all",
     meaning = "Files listed for each folder." },
   { name = "ATHENA_WG", type = "text", default = "primary", profile = "aws", meaning = "Athena workgroup." },
-  { name = "ATHENA_OUTPUT", type = "text", profile = "aws", meaning = "Location of query results, s3://." },
+  { name = "ATHENA_OUTPUT", type = "text", profile = "aws", needed = true, meaning = "Location of query results, s3://." },
   { name = "ATHENA_CATALOG", type = "text", default = "AwsDataCatalog", profile = "all",
     meaning = "Catalog name that statements may write before a database." },
   { name = "ATHENA_DEFAULT_DB", type = "text", profile = "all", meaning = "Database of a query that names none." },
-  { name = "DMS_TASK_ARN", type = "text", profile = "aws", meaning = "Replication task that loads bronze." },
-  { name = "ATHENA_RUNNER_FUNCTION_ARN", type = "text", profile = "aws", meaning = "Target of the load-ended rule." },
+  { name = "DMS_TASK_ARN", type = "text", profile = "aws", needed = true, meaning = "Replication task that loads bronze." },
+  { name = "ATHENA_RUNNER_FUNCTION_ARN", type = "text", profile = "aws", needed = true, meaning = "Target of the load-ended rule." },
   { name = "EVENTBUS_NAME", type = "text", default = "default", profile = "all", meaning = "Bus of the load-ended event." },
   { name = "FIXED_RUN", type = "date", default = "2025-08-13", profile = "all",
     meaning = "Run date of a background start that names none, YYYY-MM-DD." },
 
   -- Where things are.
+  { name = "SEWING_STATE_TABLE", type = "text", profile = "aws",
+    meaning = "Table of jobs, queries and loads; unset: the name of DDB_TABLE with -state behind it." },
+  { name = "SEWING_LAKE_S3", type = "text", profile = "aws",
+    meaning = "Prefix s3://bucket/ of tables that belong to no layer; unset: the bucket of the gold, silver or bronze layer." },
   { name = "SEWING_DATA", type = "text", default = "data", profile = "local", meaning = "Folder of the lake and its state." },
   { name = "SEWING_SOURCE", type = "text", profile = "local",
     meaning = "Folder of source tables (CSV, JSON, NDJSON, Parquet, SQLite); unset: the sample in the data folder." },
@@ -246,6 +251,39 @@ local function cross_checks(values, problems)
   end
 end
 
+local function refuse(problems)
+  if #problems == 0 then return true end
+  local lines = {}
+  for i, problem in ipairs(problems) do lines[i] = problem.name .. " " .. problem.message end
+  return nil, errors.new("BadSetting", table.concat(lines, "; "), { problems = problems })
+end
+
+local LAYERS <const> = { "bronze_prefix_s3", "silver_prefix_s3", "gold_prefix_s3" }
+
+-- What a profile cannot work without, all of it by name.
+---@param values table
+---@param profile string
+---@return boolean? ok, Error? err
+function M.check_profile(values, profile)
+  local problems = {}
+  for _, s in ipairs(M.list) do
+    local value = values[M.key(s.name)]
+    if s.needed and s.profile == profile and (value == nil or value == "") then
+      problems[#problems + 1] = { name = s.name, message = "is not set" }
+    end
+  end
+  if profile == "aws" then
+    local output, layer = values.athena_output, values.lake_s3
+    if output and not output:find("^s3://[^/]+") then problems[#problems + 1] = { name = "ATHENA_OUTPUT", message = "must be like s3://bucket/prefix/" } end
+    for _, key in ipairs(LAYERS) do layer = layer or values[key] ~= "" and values[key] or nil end
+    if not layer then problems[#problems + 1] = { name = "SEWING_LAKE_S3", message = "is not set, nor is the prefix of any layer" } end
+    if not values.bronze_prefix_s3 or values.bronze_prefix_s3 == "" then
+      problems[#problems + 1] = { name = "BRONZE_PREFIX_S3", message = "is not set" }
+    end
+  end
+  return refuse(problems)
+end
+
 -- Reads every setting. `lookup(name)` gives the text of a setting, or nil.
 ---@param lookup fun(name: string): string?
 ---@return table? settings   key -> value, and `sources`: key -> true when it was set
@@ -263,13 +301,10 @@ function M.read(lookup)
     end
   end
   cross_checks(values, problems)
-  if #problems == 0 then
-    values.given = given
-    return values
-  end
-  local lines = {}
-  for i, problem in ipairs(problems) do lines[i] = problem.name .. " " .. problem.message end
-  return nil, errors.new("BadSetting", table.concat(lines, "; "), { problems = problems })
+  local ok, err = refuse(problems)
+  if not ok then return nil, err end
+  values.given = given
+  return values
 end
 
 -- Reads the text of a settings file: lines NAME=value, # comments, optional quotes.
