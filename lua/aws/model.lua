@@ -155,7 +155,8 @@ local function from_file(name, path)
   local records, message = require("sm.records").open(path)
   if not records then return failure.refuse("config", "UnreadableModel", message) end
   local function read(key)
-    local text = records:get(key)
+    local text, unreadable = records:get(key)
+    if unreadable then error(path .. ": " .. unreadable, 0) end
     if not text then return nil end
     local value, wrong = json.decode(text)
     if value == nil then error(("%s: record %s: %s"):format(path, key, wrong), 0) end

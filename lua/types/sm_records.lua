@@ -1,10 +1,9 @@
 ---@meta sm.records
--- Files of sorted lines `key<TAB>value`, read whole and searched in place. Nothing is parsed ahead.
+-- Files of sorted lines `key<TAB>value`, searched where they lie: opening one costs nothing, a lookup reads a few blocks.
 
 ---@class sm.records
 local records = {}
 
----Blocks for the time of reading the file.
 ---@param path string
 ---@return sm.records.Records? records
 ---@return string? message
@@ -14,16 +13,21 @@ function records.open(path) end
 ---@class sm.records.Records
 local Records = {}
 
+---Nil alone when there is no such key.
 ---@param key string
 ---@return string? value
+---@return string? message
+---@return string? code
 function Records:get(key) end
 
 ---The keys that start with the prefix, without it, sorted.
 ---@param prefix? string
----@return string[]
+---@return string[]? keys
+---@return string? message
+---@return string? code
 function Records:keys(prefix) end
 
----Gives the memory back; harmless twice.
+---Harmless twice.
 function Records:close() end
 
 return records

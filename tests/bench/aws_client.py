@@ -1,0 +1,97 @@
+"""Milliseconds until AWS clients are ready, and until their first requests are built, each in a fresh process; beside botocore."""
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+
+from common import ROOT, SEWING, load, median, table
+
+RUNS = 21
+GROUPS = (["dynamodb"], ["s3"], ["athena"], ["glue"], ["lambda"], ["athena", "glue", "s3", "dynamodb", "lambda"])
+ENV = {"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1",
+       "HOME": "/nonexistent"}
+BOOTSTRAP = ROOT / "dist" / "x86_64" / "bootstrap"
+PEER = """
+import json, sys, time
+begun = time.perf_counter()
+import botocore.session
+session = botocore.session.Session()
+for name in sys.argv[1:]: session.create_client(name, region_name='eu-west-1')
+print(json.dumps({'ready': (time.perf_counter() - begun) * 1000}))
+"""
+
+
+def development(services):
+    out = subprocess.run([SEWING, "--lua", "tests/bench/aws_client/run.lua", *services], cwd=ROOT, env=ENV,
+                         capture_output=True, text=True, check=True).stdout
+    return json.loads(out)
+
+
+def peer(services):
+    out = subprocess.run([sys.executable, "-c", PEER, *services], env=ENV, capture_output=True, text=True)
+    return json.loads(out.stdout) if out.returncode == 0 else None
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    """One invocation of the Runtime API; its answer is kept."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.server.given:
+            threading.Event().wait(30)  # no second event; the process is ended meanwhile
+            return
+        self.server.given = True
+        self.reply(json.dumps({"services": self.server.services}).encode(), {"Lambda-Runtime-Aws-Request-Id": "1",
+                   "Lambda-Runtime-Deadline-Ms": "4102444800000", "Lambda-Runtime-Invoked-Function-Arn": "arn"})
+
+    def do_POST(self):
+        self.server.answer = self.rfile.read(int(self.headers["Content-Length"]))
+        self.reply(b"{}", {}, 202)
+        self.server.done.set()
+
+    def reply(self, body, headers, status=200):
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": len(body)}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def packaged(services):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    server.daemon_threads = True
+    server.services, server.given, server.answer, server.done = services, False, None, threading.Event()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = {**ENV, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}", "_HANDLER": "aws_client",
+                   "LAMBDA_TASK_ROOT": str(ROOT / "tests/bench/aws_client"), "AWS_LAMBDA_FUNCTION_NAME": "bench",
+                   "SEWING_ROOT": str(ROOT)}
+    process = subprocess.Popen([BOOTSTRAP], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        if not server.done.wait(20):
+            raise SystemExit("the packaged program gave no answer")
+    finally:
+        process.kill()
+        process.wait()
+        server.shutdown()
+    return json.loads(server.answer)
+
+
+note = load()
+rows = []
+for group in GROUPS:
+    kinds = [("development build", development)] + ([("packaged program", packaged)] if BOOTSTRAP.exists() else [])
+    taken = {name: [] for name, _ in kinds}
+    for _ in range(RUNS):
+        for name, run in kinds:
+            taken[name].append(run(group))
+    for name, times in taken.items():
+        rows.append([" ".join(group), name, *(f"{median([t[what] for t in times]):.2f}" for what in ("ready", "built"))])
+    others = [t for t in (peer(group) for _ in range(5)) if t]
+    if others:
+        rows.append([" ".join(group), "botocore", f"{median([t['ready'] for t in others]):.0f}", ""])
+table(f"AWS clients in a fresh process ({note})", ["services", "program", "ready ms", "first requests built ms"], rows)
