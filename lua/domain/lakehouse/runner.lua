@@ -6,7 +6,7 @@ local execute = require "domain.lakehouse.execute"
 
 local M = {}
 
-local HAND_OVER_PART <const> = 1 / 3
+local HAND_OVER_PART <const> = 2 / 3
 local OVER <const> = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 
 ---@param job Job
@@ -119,33 +119,34 @@ local function run_wave(ports, work, ready, fence)
   return true
 end
 
--- Says when what is left of a limited time calls for a fresh invocation: so many seconds, but no more than a part of what there
--- was, or a short invocation would hand over for ever and never work.
-local function hand_over_check(ports, work)
-  local margin = math.min(work.hand_over_seconds, (ports.tasks.remaining() or math.huge) * HAND_OVER_PART)
+-- Says when a fresh invocation shall go on, where time is limited: a step that begins has the better part of an invocation's
+-- time.
+local function hand_over_check(ports)
+  local begun_with = ports.tasks.remaining()
   return function()
-    local left = ports.tasks.remaining()
-    return left ~= nil and left < margin
+    local left = begun_with and ports.tasks.remaining()
+    return left ~= nil and left < begun_with * HAND_OVER_PART
   end
 end
 
 --- Runs steps until the job is complete, one fails, or the time left calls for a fresh invocation.
 ---@param ports table
----@param work table    {job, pipeline, today, min_live_ratio, parallel_steps, hand_over_seconds}
+---@param work table    {job, pipeline, today, min_live_ratio, parallel_steps}
 ---@param fence integer
 ---@return string|nil outcome "complete" | "hand over", Error?
 function M.run_steps(ports, work, fence)
-  local must_hand_over = hand_over_check(ports, work)
+  local must_hand_over, has_worked = hand_over_check(ports), false
   while true do
     local job, err = ports.jobs.get(work.job.id)
     if not job then return nil, err end
     if job.cancel_requested then return nil, errors.new("Cancelled", "the refresh was cancelled") end
     local ready, complete = plan.ready(job.steps)
     if complete then return "complete" end
-    if must_hand_over() then return "hand over" end
+    if has_worked and must_hand_over() then return "hand over" end
     local ok
     ok, err = run_wave(ports, work, ready, fence)
     if not ok then return nil, err end
+    has_worked = true
   end
 end
 

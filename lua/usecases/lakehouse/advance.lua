@@ -2,7 +2,7 @@
 --
 -- What it does: one runner per job; a second call while the first works changes nothing, so repeated events are harmless.
 -- While steps run, the lock is kept alive and a cancel is looked for; a runner that lost the lock stops. Steps that succeeded
--- are never run again. When time runs short a fresh call goes on. An event that names no job moves all that wait for the load.
+-- are never run again. Where time is limited a fresh call goes on in time. An event that names no job moves all that wait for the load.
 -- What you may change here: the constants. The steps themselves follow from domain/lakehouse/pipeline.lua.
 local errors = require "lib.errors"
 local shape = require "lib.shape"
@@ -12,7 +12,6 @@ local M = {}
 
 local LOOK_EVERY_SECONDS <const> = 0.25  -- for a cancel
 local RENEW_PART <const> = 3             -- the lock is renewed after a third of its life
-local HAND_OVER_SECONDS <const> = 60     -- of time left, when there is a limit
 local PARALLEL_STEPS <const> = 4
 local LOST <const> = "this refresh has lost its lock and stops"
 
@@ -60,7 +59,7 @@ local function work_on(ports, job, claim, ctx)
   local kept, lost = ports.lock.renew(job.lease, ctx.settings.lease_seconds)
   if not kept then return nil, errors.wrap(lost, LOST) end
   return runner.run_steps(ports, { job = job, pipeline = ctx.pipeline, today = ports.clock.today(),
-    min_live_ratio = ctx.settings.min_live_ratio, parallel_steps = PARALLEL_STEPS, hand_over_seconds = HAND_OVER_SECONDS }, claim.fence)
+    min_live_ratio = ctx.settings.min_live_ratio, parallel_steps = PARALLEL_STEPS }, claim.fence)
 end
 
 local function conclude(ports, job, claim, outcome, err)
