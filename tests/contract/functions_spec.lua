@@ -56,7 +56,7 @@ end
 contract("local", function(call, report) return require("adapters.local.functions").new(call, report or function() end) end)
 
 -- Lambda as the adapter sees it: an Event is accepted and runs later, a RequestResponse runs now.
-local aws, scripted, json = require "aws_fixture", require "scripted", require "sm.json"
+local aws, scripted = require "aws_fixture", require "scripted"
 
 local function run_function(call, report, name, payload)
   local ok, value, err = pcall(call, name, payload)

@@ -1,8 +1,8 @@
 /*
  * Allocation sweep over sm.files, sm.sqlite, sm.records, sm.json, sm.crypto, sm.time and sm.process: the 1st, 2nd, ...
- * n-th allocation of ours fails (malloc of the units, Lua's and the bindings'), once outside tasks and once inside. Each
- * run must end with success, nil + message, or an error; the sanitizer build sees leaks. Linked with --wrap for malloc
- * and friends.
+ * n-th allocation of ours fails (malloc of the units, Lua's and the bindings'), once outside tasks and once inside.
+ * Each run must end with success, nil + message, or an error; the sanitizer build sees leaks. Linked with --wrap for
+ * malloc and friends.
  */
 #include "../../core/files.h"
 #include "sweep.h"

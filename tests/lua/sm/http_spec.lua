@@ -82,7 +82,7 @@ describe("sm.http", function()
     assert(http.request { url = url .. "/drip", read_timeout = 0.5 })
     answer = assert(http.request { url = url .. "/stall", stream = true, read_timeout = 0.05 })
     assert.equal("first", answer.read())
-    answer, message, code = answer.read()
+    answer, _, code = answer.read()
     assert.same({ nil, "timeout" }, { answer, code })
   end)
 
