@@ -32,8 +32,8 @@ local MODULES <const> = {
   query = "aws.protocol.query",
   ec2 = "aws.protocol.ec2",
 }
--- Of several that a service speaks: the fastest to read first.
-local PREFERENCE <const> = { "smithy-rpc-v2-cbor", "json", "rest-json", "rest-xml", "query", "ec2" }
+-- Of several that a service speaks. JSON is read in C, CBOR in Lua.
+local PREFERENCE <const> = { "json", "smithy-rpc-v2-cbor", "rest-json", "rest-xml", "query", "ec2" }
 
 ---@param metadata table
 ---@return string? name

@@ -128,7 +128,13 @@ local function wire_of(model, shape)
       wire.attributes = wire.attributes or {}
       table.insert(wire.attributes, { ref = ref, name = name, suffix = ":" .. (name:match ":(.*)$" or name) })
     elseif not (OUTSIDE[ref.location] or ref.eventheader) then
-      wire.elements[name] = ref
+      -- Two members may share an element: a single value and the list that came after it.
+      if wire.elements[name] then
+        wire.also = wire.also or {}
+        wire.also[name] = ref
+      else
+        wire.elements[name] = ref
+      end
       -- Older models name the elements of a flattened list by its member.
       local item = ref.type == "list" and (ref.flattened or target.flattened) and target.member.locationName
       if item then others[item] = ref end
@@ -207,6 +213,8 @@ local function read_structure(model, ref, node)
     local member = elements[child.name]
     if member then
       read_member(model, member, child, out)
+      local also = wire.also and wire.also[child.name]
+      if also then read_member(model, also, child, out) end
     else
       unknown = unknown or child.name
     end

@@ -223,9 +223,9 @@ describe("quirks of others:", function()
     assert.equal("none", (sign.scheme({ signing = { scheme = "v4" } }, model:operation "AssumeRoleWithWebIdentity")))
   end)
 
-  it("CloudWatch speaks CBOR, compresses what is large, and is told that it once spoke forms", function()
+  it("CloudWatch speaks JSON though it offers more, compresses what is large, and is told that it once spoke forms", function()
     local model = assert(models.load "cloudwatch")
-    assert.equal("smithy-rpc-v2-cbor", protocol.choose(model.metadata))
+    assert.equal("json", protocol.choose(model.metadata))
     local P, data = assert(protocol.of(model)), {}
     for i = 1, 300 do data[i] = { MetricName = "Requests", Value = i + 0.5, Unit = "Count" } end
     local request = assert(P.serialize(model, model:operation "PutMetricData", { Namespace = "n", MetricData = data }))
