@@ -11,7 +11,7 @@ from common import ROOT, SEWING, load, median, table
 RUNS = 21
 GROUPS = (["dynamodb"], ["s3"], ["athena"], ["glue"], ["lambda"], ["athena", "glue", "s3", "dynamodb", "lambda"])
 ENV = {"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1",
-       "HOME": "/nonexistent"}
+       "HOME": "/nonexistent", "AWS_LAMBDA_FUNCTION_NAME": "bench"}
 BOOTSTRAP = ROOT / "dist" / "x86_64" / "bootstrap"
 PEER = """
 import json, sys, time
@@ -68,7 +68,7 @@ def packaged(services):
     server.services, server.given, server.answer, server.done = services, False, None, threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     environment = {**ENV, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}", "_HANDLER": "aws_client",
-                   "LAMBDA_TASK_ROOT": str(ROOT / "tests/bench/aws_client"), "AWS_LAMBDA_FUNCTION_NAME": "bench",
+                   "LAMBDA_TASK_ROOT": str(ROOT / "tests/bench/aws_client"),
                    "SEWING_ROOT": str(ROOT)}
     process = subprocess.Popen([BOOTSTRAP], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
