@@ -25,6 +25,7 @@ struct sm_http_options {
 	const char *ca_file; /* NULL: the system's */
 	enum sm_http_version version;
 	bool insecure;              /* does not check certificates */
+	bool fresh;                 /* on a connection of its own, so that libcurl never sends it twice */
 	bool direct;                /* no proxy, whatever the environment says */
 	bool stream;                /* the body is read with sm_http_read */
 	int64_t timeout_ms;         /* of everything; 0: none */

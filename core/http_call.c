@@ -126,6 +126,8 @@ static void set_limits(struct sm_http_call *call)
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->insecure ? 0L : 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->insecure ? 0L : 2L);
+	if (options->fresh)
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 	if (options->direct)
 		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	if (options->ca_file != NULL)

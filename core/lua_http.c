@@ -356,9 +356,9 @@ static enum sm_http_version version_option(lua_State *L)
 
 static void refuse_unknown_options(lua_State *L)
 {
-	static const char *const known[] = {"method",          "url",          "headers",       "body",   "timeout",
-	                                    "connect_timeout", "read_timeout", "max_bytes",     "stream", "ca_file",
-	                                    "insecure",        "http",         "max_redirects", "direct", NULL};
+	static const char *const known[] = {
+	    "method", "url",     "headers",  "body", "timeout",       "connect_timeout", "read_timeout", "max_bytes",
+	    "stream", "ca_file", "insecure", "http", "max_redirects", "direct",          "fresh",        NULL};
 
 	sm_check_options(L, 1, known, "request");
 }
@@ -373,6 +373,7 @@ static void read_options(lua_State *L, struct sm_http_options *options)
 	options->version = version_option(L);
 	options->insecure = flag_option(L, "insecure");
 	options->direct = flag_option(L, "direct");
+	options->fresh = flag_option(L, "fresh");
 	options->stream = flag_option(L, "stream");
 	options->timeout_ms = (int64_t)ceil(number_option(L, "timeout", DEFAULT_TIMEOUT, 1e9) * 1000);
 	options->connect_timeout_ms =

@@ -66,6 +66,12 @@ local function add_headers(call, request, n)
   user_agent.add_trace(headers)
 end
 
+-- A dead pooled connection costs nothing, because the request goes out again by itself. Not so where the first may have arrived:
+-- a function that runs for minutes loses its connection and not its work. Queued invocations are Lambda's to repeat anyway.
+local function runs_once(call)
+  return retry.is_once(call.service, call.operation.name) and call.request.headers["x-amz-invocation-type"] ~= "Event" or nil
+end
+
 -- One request and its answer.
 local function exchange(call, n)
   local credentials, err = credentials_of(call)
@@ -82,7 +88,7 @@ local function exchange(call, n)
   end
   if not ok then return nil, err end
   local response
-  response, err = transport.send(request, call.config, { stream = request.stream, timeout = call.policy.remaining() })
+  response, err = transport.send(request, call.config, { stream = request.stream, timeout = call.policy.remaining(), fresh = runs_once(call) })
   if not response then return nil, err end
   local output
   output, err = call.parse(response)

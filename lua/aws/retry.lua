@@ -1,16 +1,34 @@
--- Which failures are worth another attempt, after how long, and how often: AWS's "standard" mode.
+-- Which failures are worth another attempt, after how long, and how often: AWS's "standard" mode, in its revision of 2026
+-- (waits from 50 ms on, a second when throttled) or, where config.retry_revision says so, as it was before.
 --
 -- A bucket of tokens per client stops retries when everything fails: each costs, each success gives back. The whole is
 -- bounded by the task's deadline: no attempt starts that could not end.
 local M = {}
 
 local CAPACITY <const> = 500
-local RETRY_COST <const> = 5
-local TIMEOUT_COST <const> = 10
 local REFUND <const> = 1
 local MAX_DELAY <const> = 20 -- seconds
-local ATTEMPTS <const> = 3
 local LEGACY_ATTEMPTS <const> = 5
+local NEWEST <const> = 2026
+
+-- By revision: attempts, the first wait, what a retry costs; by kind of failure and, where it matters, by service.
+local REVISIONS <const> = {
+  [2026] = {
+    attempts = 3, attempts_of = { dynamodb = 4, dynamodbstreams = 4 },
+    base = 0.05, base_of = { dynamodb = 0.025, dynamodbstreams = 0.025 }, base_throttled = 1,
+    cost = { transient = 14, timeout = 14, throttle = 5 },
+  },
+  [2021] = {
+    attempts = 3, attempts_of = {}, base = 1, base_of = {}, base_throttled = 1,
+    cost = { transient = 5, timeout = 10, throttle = 5 },
+  },
+}
+
+-- These wait even when the quota is used up: whoever polls would come back at once.
+local LONG_POLLING <const> = {
+  sqs = { ReceiveMessage = true }, stepfunctions = { GetActivityTask = true },
+  swf = { PollForActivityTask = true, PollForDecisionTask = true },
+}
 local MARGIN <const> = 0.05 -- seconds that an attempt after a wait needs at least
 
 local function set(list)
@@ -41,6 +59,7 @@ local ONCE <const> = {
 
 ---@class aws.RetryPolicy
 ---@field max_attempts integer
+---@field rules table
 ---@field bucket table?       nil: no quota
 ---@field service string?
 ---@field random fun(): number
@@ -50,7 +69,7 @@ local ONCE <const> = {
 ---The quota that all calls of a client share.
 function M.bucket() return { capacity = CAPACITY, left = CAPACITY } end
 
----@param config table?   retry_mode, max_attempts
+---@param config table?   retry_mode, max_attempts, retry_revision
 ---@param service string?
 ---@param bucket table?
 ---@param world table?    random, sleep, remaining: for tests
@@ -58,9 +77,10 @@ function M.bucket() return { capacity = CAPACITY, left = CAPACITY } end
 function M.policy(config, service, bucket, world)
   config, world = config or {}, world or {}
   local mode = config.retry_mode or "standard"
-  local attempts = config.max_attempts or (mode == "legacy" and LEGACY_ATTEMPTS or ATTEMPTS)
+  local rules = REVISIONS[config.retry_revision or NEWEST] or REVISIONS[NEWEST]
+  local attempts = config.max_attempts or mode == "legacy" and LEGACY_ATTEMPTS or rules.attempts_of[service] or rules.attempts
   return {
-    service = service,
+    service = service, rules = rules,
     max_attempts = mode == "none" and 1 or math.max(1, attempts),
     bucket = mode ~= "legacy" and (bucket or M.bucket()) or nil,
     random = world.random or math.random,
@@ -83,9 +103,17 @@ function M.classify(failure, service)
   return nil
 end
 
+---Whether a call must not run twice.
+---@param service string?
+---@param operation string?
+---@return boolean
+function M.is_once(service, operation)
+  return service ~= nil and ONCE[service] ~= nil and ONCE[service][operation] == true
+end
+
 -- A call that must not run twice is tried again only when it surely did not run: it was not sent, or it was refused.
 local function may_repeat(failure, service, operation, kind)
-  if not (service and ONCE[service] and ONCE[service][operation]) then return true end
+  if not M.is_once(service, operation) then return true end
   return failure.unsent or kind == "throttle"
 end
 
@@ -95,7 +123,10 @@ end
 ---@param failure aws.Failure?
 ---@return number
 function M.delay(policy, n, failure)
-  local wait = policy.random() * math.min(2 ^ (n - 1), MAX_DELAY)
+  local rules = policy.rules
+  local base = rules.base_of[policy.service] or rules.base
+  if failure and M.classify(failure, policy.service) == "throttle" then base = rules.base_throttled end
+  local wait = policy.random() * math.min(base * 2 ^ (n - 1), MAX_DELAY)
   local asked = failure and failure.retry_after
   if asked and asked >= 0 then wait = math.max(wait, math.min(asked, wait + 5)) end
   return wait
@@ -116,7 +147,7 @@ end
 local function take(policy, kind)
   local bucket = policy.bucket
   if not bucket then return 0 end
-  local cost = kind == "timeout" and TIMEOUT_COST or RETRY_COST
+  local cost = policy.rules.cost[kind]
   if bucket.left < cost then return nil end
   bucket.left = bucket.left - cost
   return cost
@@ -135,9 +166,10 @@ local function again(policy, failure, n, operation)
   local wait, left = M.delay(policy, n, failure), policy.remaining()
   if left and wait + MARGIN >= left then return false end
   local cost = take(policy, kind)
-  if not cost then return false end
+  local polls = LONG_POLLING[policy.service]
+  if not cost and not (polls and polls[operation]) then return false end
   if wait > 0 then policy.sleep(wait) end
-  return true, cost
+  return cost ~= nil, cost
 end
 
 ---Calls attempt(1), attempt(2), ... until it gives something, or what it fails with is not worth another.

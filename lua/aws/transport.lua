@@ -50,7 +50,7 @@ local function http_options(request, config, options, left)
   local body = body_of(request.body)
   if body == nil and (request.method == "POST" or request.method == "PUT") then body = "" end
   return ca_options(config, {
-    method = request.method, url = request.url, headers = headers, body = body, stream = options.stream or nil,
+    method = request.method, url = request.url, headers = headers, body = body, stream = options.stream, fresh = options.fresh,
     connect_timeout = math.min(config.connect_timeout or CONNECT_SECONDS, left or math.huge),
     read_timeout = config.read_timeout or READ_SECONDS, timeout = left or 0, max_bytes = not options.stream and (options.max_bytes or MAX_ANSWER) or nil,
   })
@@ -65,6 +65,7 @@ local FAILED <const> = {
 
 local function failed(message, code, unsent)
   local known = FAILED[code] or { "transport", "ConnectionFailed" }
+  if code == "invalid" and unsent == false then known = { "transport", "NoHttp" } end -- an answer that is none
   return nil, failure.new {
     kind = known[1], code = known[2], message = message, retryable = known[3] == nil, unsent = unsent or nil,
   }
@@ -105,7 +106,7 @@ end
 
 ---@param request aws.Request  with url
 ---@param config aws.Config
----@param options table?  stream: the payload is read piece by piece; timeout: seconds for all; max_bytes
+---@param options table?  stream: the payload is read piece by piece; timeout: seconds for all; fresh: a new connection; max_bytes
 ---@return aws.Answer? answer
 ---@return aws.Failure? failure
 function M.send(request, config, options)

@@ -25,6 +25,7 @@ function http.request(options) end
 ---@field stream boolean? the answer comes when its header is there; read gives the body
 ---@field ca_file string? PEM bundle instead of the system's
 ---@field insecure boolean? does not check certificates
+---@field fresh boolean? on a connection of its own: a pooled one may be dead, and then the request is sent once more by itself
 ---@field direct boolean? no proxy, whatever the environment says: for what only this machine can reach
 ---@field http "1.1"|"2"|nil default: HTTP/2 when TLS negotiates it; "2" without TLS is spoken at once
 ---@field max_redirects integer? default 0: a redirect is an answer like any other
