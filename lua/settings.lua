@@ -21,7 +21,6 @@ local M = {}
 ---@field profile string     "all", "local" or "aws"
 ---@field secret boolean?    never printed
 ---@field keep_empty boolean?
----@field needed boolean?    its profile does not work without it
 ---@field min number?
 ---@field max number?
 ---@field values string[]?
@@ -33,8 +32,8 @@ M.list = {
     meaning = "Browser origins that may call, separated by commas; * or an empty value for any." },
   { name = "SERVICE_NAME", type = "text", default = "sewingmachine", profile = "all", keep_empty = true,
     meaning = "Name that /health answers with; an empty value is echoed as it is." },
-  { name = "ORCHESTRATOR_FN", type = "text", profile = "aws", needed = true, meaning = "Function that POST /run invokes." },
-  { name = "DDB_TABLE", type = "text", profile = "aws", needed = true, meaning = "Table of the cooldown lock." },
+  { name = "ORCHESTRATOR_FN", type = "text", profile = "aws", meaning = "Function that POST /run invokes." },
+  { name = "DDB_TABLE", type = "text", profile = "aws", meaning = "Table of the cooldown lock." },
   { name = "RESOURCE_KEY", type = "text", default = "full-load", profile = "all", meaning = "Key of the refresh lock." },
   { name = "COOLDOWN_SECONDS", type = "integer", unit = "s", default = 30, min = 0, max = 86400, profile = "all",
     meaning = "Shortest time between two starts of POST /run." },
@@ -49,12 +48,12 @@ M.list = {
   { name = "MAX_FILES_PER_DIR", type = "integer", default = 50, min = 1, max = 10000, profile = "all",
     meaning = "Files listed for each folder." },
   { name = "ATHENA_WG", type = "text", default = "primary", profile = "aws", meaning = "Athena workgroup." },
-  { name = "ATHENA_OUTPUT", type = "text", profile = "aws", needed = true, meaning = "Location of query results, s3://." },
+  { name = "ATHENA_OUTPUT", type = "text", profile = "aws", meaning = "Location of query results, s3://." },
   { name = "ATHENA_CATALOG", type = "text", default = "AwsDataCatalog", profile = "all",
     meaning = "Catalog name that statements may write before a database." },
   { name = "ATHENA_DEFAULT_DB", type = "text", profile = "all", meaning = "Database of a query that names none." },
-  { name = "DMS_TASK_ARN", type = "text", profile = "aws", needed = true, meaning = "Replication task that loads bronze." },
-  { name = "ATHENA_RUNNER_FUNCTION_ARN", type = "text", profile = "aws", needed = true, meaning = "Target of the load-ended rule." },
+  { name = "DMS_TASK_ARN", type = "text", profile = "aws", meaning = "Replication task that loads bronze." },
+  { name = "ATHENA_RUNNER_FUNCTION_ARN", type = "text", profile = "aws", meaning = "Target of the load-ended rule." },
   { name = "EVENTBUS_NAME", type = "text", default = "default", profile = "all", meaning = "Bus of the load-ended event." },
   { name = "FIXED_RUN", type = "date", default = "2025-08-13", profile = "all",
     meaning = "Run date of a background start that names none, YYYY-MM-DD." },
@@ -243,6 +242,8 @@ local function cross_checks(values, problems)
   if values.public_url and not values.public_url:find("^https?://[^/]+/?$") then
     problem("SEWING_PUBLIC_URL", "must be like https://lake.example.org")
   end
+  local output = values.athena_output
+  if output and not output:find("^s3://[^/]+") then problem("ATHENA_OUTPUT", "must be like s3://bucket/prefix/") end
   for _, layer in ipairs { "BRONZE", "SILVER", "GOLD" } do
     local prefix = values[layer:lower() .. "_prefix_s3"]
     if prefix and prefix ~= "" and not prefix:find("^s3://[^/]+") then
@@ -258,28 +259,15 @@ local function refuse(problems)
   return nil, errors.new("BadSetting", table.concat(lines, "; "), { problems = problems })
 end
 
-local LAYERS <const> = { "bronze_prefix_s3", "silver_prefix_s3", "gold_prefix_s3" }
-
--- What a profile cannot work without, all of it by name.
+-- Whether settings that something cannot do without are there; all that are missing, by name.
 ---@param values table
----@param profile string
+---@param names string[]
 ---@return boolean? ok, Error? err
-function M.check_profile(values, profile)
+function M.check(values, names)
   local problems = {}
-  for _, s in ipairs(M.list) do
-    local value = values[M.key(s.name)]
-    if s.needed and s.profile == profile and (value == nil or value == "") then
-      problems[#problems + 1] = { name = s.name, message = "is not set" }
-    end
-  end
-  if profile == "aws" then
-    local output, layer = values.athena_output, values.lake_s3
-    if output and not output:find("^s3://[^/]+") then problems[#problems + 1] = { name = "ATHENA_OUTPUT", message = "must be like s3://bucket/prefix/" } end
-    for _, key in ipairs(LAYERS) do layer = layer or values[key] ~= "" and values[key] or nil end
-    if not layer then problems[#problems + 1] = { name = "SEWING_LAKE_S3", message = "is not set, nor is the prefix of any layer" } end
-    if not values.bronze_prefix_s3 or values.bronze_prefix_s3 == "" then
-      problems[#problems + 1] = { name = "BRONZE_PREFIX_S3", message = "is not set" }
-    end
+  for _, name in ipairs(names) do
+    local value = values[M.key(name)]
+    if value == nil or value == "" then problems[#problems + 1] = { name = name, message = "is not set" } end
   end
   return refuse(problems)
 end

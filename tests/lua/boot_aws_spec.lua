@@ -9,17 +9,33 @@ local function settings_of(given) return assert(settings_list.read(function(name
 local function open(given) return require("boot").aws_profile(settings_of(given or GIVEN)) end
 
 describe("boot for AWS:", function()
-  it("names every setting that is missing, at once", function()
-    local app, err = open {}
-    assert.is_nil(app)
-    assert.equal("BadSetting", err.code)
-    for _, name in ipairs { "DDB_TABLE", "ORCHESTRATOR_FN", "ATHENA_RUNNER_FUNCTION_ARN", "DMS_TASK_ARN", "ATHENA_OUTPUT", "BRONZE_PREFIX_S3" } do
-      assert.matches(name, err.message, 1, true)
+  it("names every setting that a use case misses, at once, and none that only others need", function()
+    local app = open {}
+    local needs = { run = { "DDB_TABLE", "ORCHESTRATOR_FN" }, query = { "DDB_TABLE" }, schemas = {}, health = {},
+      orchestrate = { "ATHENA_RUNNER_FUNCTION_ARN", "BRONZE_PREFIX_S3", "DDB_TABLE", "DMS_TASK_ARN" },
+      advance = { "ATHENA_OUTPUT", "ATHENA_RUNNER_FUNCTION_ARN", "BRONZE_PREFIX_S3", "DDB_TABLE", "DMS_TASK_ARN" } }
+    for name, wanted in pairs(needs) do
+      local use_case, err = app.use_case(name)
+      assert.equal(#wanted > 0, use_case == nil, name)
+      local missing = {}
+      for i, problem in ipairs(err and err.details.problems or {}) do missing[i] = problem.name end
+      assert.same(wanted, missing)
+      if err then assert.equal("BadSetting", err.code) end
     end
-    local wrong = {}
-    for name, value in pairs(GIVEN) do wrong[name] = value end
-    wrong.ATHENA_OUTPUT = "results"
-    assert.matches("ATHENA_OUTPUT must be like s3://", select(2, open(wrong)).message, 1, true)
+  end)
+
+  it("says with every call of a port what the port misses", function()
+    local app = open {}
+    for name, call in pairs { jobs = "list", lock = "read", replication = "status", warehouse = "get" } do
+      local _, err = app.ports[name][call] {}
+      assert.equal("BadSetting", err.code)
+      assert.matches("DDB_TABLE is not set", err.message, 1, true)
+    end
+  end)
+
+  it("refuses a location that is none", function()
+    local _, err = settings_list.read(function(name) return name == "ATHENA_OUTPUT" and "results" or nil end)
+    assert.matches("ATHENA_OUTPUT must be like s3://", err.message, 1, true)
   end)
 
   it("loads nothing of AWS before something is asked for", function()
