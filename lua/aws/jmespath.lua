@@ -70,6 +70,7 @@ end
 function RUN.slice(node, value)
   if not is_list(value) then return null end
   local length, step = #value, node[4]
+  if step == 0 then error({ jmespath_error = "invalid-value", message = "the step of a slice is 0" }, 0) end
   local start = bound(node[2], length, step, step < 0 and length - 1 or 0)
   local stop = bound(node[3], length, step, step < 0 and -1 or length)
   local out = json.array()
@@ -167,11 +168,13 @@ end
 
 ---@param expression string
 ---@param value any
+---@param keys_of (fun(object: table): string[])?  the order of an object's keys; by default that of their bytes
 ---@return any found     nil when there is nothing (null)
 ---@return string? kind  "syntax", "invalid-type", "invalid-arity", "invalid-value" or "unknown-function" when it failed
 ---@return string? message
-function M.search(expression, value)
+function M.search(expression, value, keys_of)
   if value == nil then value = null end
+  functions.keys_of = keys_of
   local ok, found = pcall(function() return run(tree_of(expression), value) end)
   if not ok then
     if type(found) == "table" and found.jmespath_error then return nil, found.jmespath_error, found.message end

@@ -177,7 +177,7 @@ end
 
 -- [3], [1:2], [::-1]: the bracket is read.
 function Parser:index()
-  local parts, colons, at = {}, 0, self:peek().at
+  local parts, colons = {}, 0
   while self:peek().kind ~= "rbracket" do
     local token = self:take()
     if token.kind == "colon" and colons < 2 then
@@ -190,7 +190,6 @@ function Parser:index()
   end
   self:take()
   if colons == 0 then return { "index", parts[1] } end
-  if parts[3] == 0 then error({ jmespath_error = "invalid-value", message = "a slice's step is 0 at byte " .. at }, 0) end
   return { "slice", parts[1], parts[2], parts[3] or 1 }
 end
 

@@ -40,7 +40,7 @@ describe("aws.jmespath", function()
 
   it("says what is wrong", function()
     for expression, expected in pairs { ["foo["] = "syntax", ["nope(a)"] = "unknown-function", ["abs('x')"] = "invalid-type",
-      ["abs()"] = "invalid-arity", ["a[::0]"] = "invalid-value", [""] = "syntax", ["'"] = "syntax", ["a.b.`1`"] = "syntax" } do
+      ["abs()"] = "invalid-arity", ["Contents[::0]"] = "invalid-value", [""] = "syntax", ["'"] = "syntax", ["a.b.`1`"] = "syntax" } do
       local found, kind, message = jmespath.search(expression, page)
       assert.is_nil(found)
       assert.are.equal(expected, kind)
