@@ -263,6 +263,10 @@ local function ndjson_reader(self, execution)
   end
 end
 
+-- What export gives: called for the next chunk; may be closed before its end.
+local Reader = { __call = function(self) return self.read() end }
+function Reader.__close(self) self.read = function() return nil end end
+
 function Warehouse:export(request)
   if request.format == "parquet" then
     return nil, errors.new("NotSupported", "a result cannot be had as one Parquet file here: materialize the query and fetch the files of "
@@ -276,7 +280,9 @@ function Warehouse:export(request)
   if not execution then return nil, err end
   local reader = request.format == "csv" and outcome.kind(execution) == "SELECT" and csv_reader or ndjson_reader
   if request.format == "csv" and reader == ndjson_reader then reader = require("adapters.aws.warehouse.listing").csv_reader end
-  return reader(self, execution, read_page)
+  local read
+  read, err = reader(self, execution, read_page)
+  return read and setmetatable({ read = read }, Reader), err
 end
 
 --- Results are files in the output location; a life cycle rule of the bucket removes them.

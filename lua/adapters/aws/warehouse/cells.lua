@@ -30,7 +30,8 @@ function M.texts(row, count)
   local cells, data = {}, row.Data or {}
   for i = 1, count do
     local value = data[i] and data[i].VarCharValue
-    cells[i] = value == nil and false or value
+    if value == nil then value = false end
+    cells[i] = value
   end
   return cells
 end
