@@ -5,6 +5,8 @@ local trino = require "trino_fixture"
 local adapters = {}
 if fixture.has_engine() then adapters["local"] = fixture.open end
 if trino.url() then adapters.trino = trino.open end
+local aws = require "aws_fixture"
+if fixture.has_engine() and aws.has "moto" and aws.has "dynamodb" then adapters.aws = require("glue_fixture").open end
 
 if not next(adapters) then
   describe("port table_store", function() pending "libduckdb.so is not there" end)

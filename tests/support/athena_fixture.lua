@@ -5,12 +5,12 @@ local json = require "sm.json"
 
 local M = {}
 
-local shared -- one api, state table and bucket for all specs of a file
+local shared -- one api and state table for all specs of a file
 
 local function resources()
   if not shared then
     local plain = aws.api()
-    shared = { api = plain, state = aws.state_table(plain), bucket = aws.bucket(plain) }
+    shared = { api = plain, state = aws.state_table(plain) }
   end
   return shared
 end
@@ -19,11 +19,12 @@ end
 function M.open(options)
   options = options or {}
   local under, have = fixture.open(options), resources()
-  local athena = require("athena_server").start(under.warehouse, { api = have.api, bucket = have.bucket, before = options.before })
+  local bucket = aws.bucket(have.api)
+  local athena = require("athena_server").start(under.warehouse, { api = have.api, bucket = bucket, before = options.before })
   local api = aws.api { athena = athena.url }
   local warehouse = require("adapters.aws.warehouse").new { api = api, clock = require("adapters.local.clock").new(),
-    table_name = have.state, workgroup = "primary", output = ("s3://%s/results/"):format(have.bucket), catalog = "AwsDataCatalog" }
-  local f = { warehouse = warehouse, catalog = under.catalog, under = under, athena = athena, api = api, state = have.state }
+    table_name = have.state, workgroup = "primary", output = ("s3://%s/results/"):format(bucket), catalog = "AwsDataCatalog", first_look_seconds = 0.01 }
+  local f = { warehouse = warehouse, catalog = under.catalog, under = under, athena = athena, api = api, state = have.state, bucket = bucket }
   function f.run(sql, database) return assert(warehouse.run { sql = sql, database = database or "d", caller = "spec" }) end
   function f.rows(sql, database)
     local done = f.run(sql, database)

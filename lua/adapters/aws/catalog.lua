@@ -160,6 +160,14 @@ function Catalog:entry(database, name)
   return nil, failures.error(failure, ("read the table %s.%s"):format(database, name))
 end
 
+local function latest(...)
+  local last
+  for _, time in pairs { ... } do
+    if type(time) == "number" and (not last or time > last) then last = time end
+  end
+  return last
+end
+
 function Catalog:table(database, name)
   local entry, err = self:entry(database, name)
   if not entry then return nil, err end
@@ -169,7 +177,7 @@ function Catalog:table(database, name)
   local counts = kind == "iceberg" and counts_of(self, entry) or {}
   return { database = database, name = entry.Name, type = kind, columns = columns, partition_keys = keys,
     location = entry.StorageDescriptor and entry.StorageDescriptor.Location, row_count = counts.rows, byte_count = counts.bytes,
-    snapshot_id = counts.snapshot_id, created_at = entry.CreateTime, updated_at = counts.at or entry.UpdateTime or entry.CreateTime,
+    snapshot_id = counts.snapshot_id, created_at = entry.CreateTime, updated_at = latest(counts.at, entry.UpdateTime, entry.CreateTime),
     properties = shown_properties(entry) }
 end
 

@@ -124,10 +124,8 @@ function M.new(options)
     return nil, err
   end
 
-  -- A table that was just made has a file without rows before its first: nobody means that one when there is an older table.
-  local function is_beginning(metadata, parameters)
-    return not iceberg.current(metadata) and parameters[REPLACED .. (metadata["table-uuid"] or "")] ~= nil
-  end
+  -- A table that was just made may have a file before its first rows: nobody means that one.
+  local function is_beginning(metadata) return iceberg.current(metadata) == nil end
 
   local function same_version(a, b)
     return a["table-uuid"] == b["table-uuid"] and a["current-snapshot-id"] == b["current-snapshot-id"]
@@ -144,7 +142,7 @@ function M.new(options)
       seen[file] = true
       at, err = iceberg.read(api, file)
       if not at then return nil, err end
-      if not same_version(at, current) and not is_beginning(at, parameters) then return file, at end
+      if not same_version(at, current) and not is_beginning(at) then return file, at end
     end
     return nil
   end

@@ -295,12 +295,13 @@ function Warehouse.purge() return 0 end
 ---@field workgroup string
 ---@field output string?      s3:// location; the workgroup may have its own
 ---@field catalog string
+---@field first_look_seconds number?
 
 ---@param options aws.WarehouseOptions
 ---@return table warehouse   port warehouse
 function M.new(options)
   local self = setmetatable({ api = options.api, workgroup = options.workgroup, output = options.output, catalog = options.catalog,
-    poller = poller.new(options.api), queries = queries.new(options), final = {}, final_count = 0 }, Warehouse)
+    poller = poller.new(options.api, options.first_look_seconds), queries = queries.new(options), final = {}, final_count = 0 }, Warehouse)
   local port = {}
   for _, name in ipairs { "start", "get", "wait", "results", "cancel", "export", "run", "purge" } do
     port[name] = function(...) return self[name](self, ...) end

@@ -86,7 +86,7 @@ end
 ---@param is_over fun(execution: table): boolean
 ---@return table|nil execution, aws.Failure|Error?
 function Poller:wait(id, seconds, is_over)
-  local ends, pause = time.monotonic() + seconds, FIRST_SECONDS
+  local ends, pause = time.monotonic() + seconds, self.first
   while true do
     local execution, failure = self:look(id)
     if not execution and not failures.is_throttled(failure) then return nil, failure end
@@ -100,11 +100,12 @@ function Poller:wait(id, seconds, is_over)
 end
 
 ---@param api table
+---@param first number?  seconds from the first look to the second
 ---@return table poller
-function M.new(api)
+function M.new(api, first)
   -- every process has another phase, so that processes do not meet
   local phase = require("sm.crypto").random(1):byte() / 256 * TICK_SECONDS
-  return setmetatable({ api = api, waiting = {}, phase = phase }, Poller)
+  return setmetatable({ api = api, waiting = {}, phase = phase, first = first or FIRST_SECONDS }, Poller)
 end
 
 return M
