@@ -100,6 +100,14 @@ end
 
 -- ---- building ----
 
+-- A few services tell the endpoint of some operations only when they are asked for it first.
+local function check_discovery(call)
+  local discovery = call.operation.endpointdiscovery
+  if not (discovery and discovery.required) or call.config.endpoint_url then return true end
+  return failure.refuse("unsupported", "EndpointDiscovery",
+    "the service wants its endpoint to be discovered, which is not offered: give one with the option endpoint_url")
+end
+
 local function serialize(call, params)
   local err
   call.params, err = apply(call, "before_serialize", params)
@@ -126,6 +134,8 @@ function M.build(client, operation, params, options)
   local ok, err
   call.protocol, err = protocol.of(client.model)
   if not call.protocol then return nil, err end
+  ok, err = check_discovery(call)
+  if not ok then return nil, err end
   ok, err = serialize(call, params)
   if not ok then return nil, err end
   ok, err = M.resolve(call)

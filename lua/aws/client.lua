@@ -137,10 +137,29 @@ end
 
 -- ---- making one ----
 
--- Clients with the same plain options are the same client: its connections, token bucket and caches are shared.
-local cache = {}
+-- What a client takes beside the settings of aws.config.
+local OWN_OPTIONS <const> = { "credentials", "access_key", "secret_key", "session_token", "account_id", "anonymous", "timeout", "world",
+  "client_context_params" }
+local OWN <const> = {}
+for _, name in ipairs(OWN_OPTIONS) do OWN[name] = true end
+
+-- A mistyped option would silently mean another account or host.
+local function check_options(options)
+  for name in pairs(options) do
+    if not OWN[name] and not config.knows(name) then
+      local names = table.move(OWN_OPTIONS, 1, #OWN_OPTIONS, 1, config.names())
+      error(("aws.client has no option '%s'%s"):format(tostring(name), require("lib.suggest").hint(tostring(name), names)), 4)
+    end
+  end
+end
+
+-- Clients with the same plain options are the same client: its connections, token bucket and caches are shared. Those with keys
+-- of their own are not kept: there may be as many as there are users.
+local CACHE_MAX <const> = 100
+local cache, cached = {}, 0
 
 local function cache_key(service, options)
+  if options.secret_key then return nil end
   local parts = {}
   for name, value in pairs(options) do
     if type(value) == "table" or type(value) == "function" then return nil end
@@ -148,6 +167,11 @@ local function cache_key(service, options)
   end
   table.sort(parts)
   return service .. "\0" .. table.concat(parts, "\0")
+end
+
+local function remember(key, client)
+  if cached >= CACHE_MAX then cache, cached = {}, 0 end
+  cache[key], cached = client, cached + 1
 end
 
 ---@param service string
@@ -158,6 +182,7 @@ function M.new(service, options)
   options = options or {}
   local key = cache_key(service, options)
   if key and cache[key] then return cache[key] end
+  check_options(options)
   local service_model, err = model.load(service)
   if not service_model then return nil, err end
   local settings
@@ -166,11 +191,11 @@ function M.new(service, options)
   settings.client_context_params, settings.endpoints = options.client_context_params, { count = 0 }
   local client = setmetatable({ service = service_model.name, model = service_model, config = settings, options = options,
     shared = {} }, class_of(service_model))
-  if key then cache[key] = client end
+  if key then remember(key, client) end
   return client
 end
 
 ---Forgets the clients made so far; the next ones read the settings again.
-function M.forget() cache = {} end
+function M.forget() cache, cached = {}, 0 end
 
 return M

@@ -203,6 +203,20 @@ local function s3_options(given)
   return out
 end
 
+---@param name string
+---@return boolean  whether a client takes an option of this name
+function M.knows(name)
+  return SETTINGS[name] ~= nil or name == "s3" or name == "profile" or name == "endpoint_url"
+end
+
+---@return string[] names of the settings
+function M.names()
+  local out = { "s3", "profile", "endpoint_url" }
+  for name in pairs(SETTINGS) do out[#out + 1] = name end
+  table.sort(out)
+  return out
+end
+
 ---The settings of a client of one service. Unknown options are not looked at.
 ---@param service_id string?  "S3", "Secrets Manager": as the model's metadata has it; nil: what all services share
 ---@param options table?      the same names as the result has
