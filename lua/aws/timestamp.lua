@@ -5,6 +5,7 @@
 local M = {}
 
 local floor, tointeger = math.floor, math.tointeger
+local parse_iso = require("sm.time").parse_iso
 
 ---@alias aws.TimestampFormat "unixtimestamp"|"iso8601"|"rfc822"
 
@@ -198,8 +199,13 @@ function M.parse(value, format)
     if value ~= value or value <= -1e15 or value >= 1e15 then return nil, "a number that is no time" end
     return tointeger(value) or value
   end
+  local first = FORMATS[format] or FORMATS[(format or "iso8601"):lower()] or "iso8601"
+  if first == "iso8601" then
+    -- What services write is read in C.
+    local seconds = parse_iso(value)
+    if seconds then return tointeger(seconds) or seconds end
+  end
   local text = value:match "^%s*(.-)%s*$"
-  local first = FORMATS[(format or "iso8601"):lower()] or "iso8601"
   if first == "unixtimestamp" then
     -- -1.5 is a second and a half before 1970: here the text is a number, not parts.
     local number = text:find "^[+-]?%d+%.?%d*[eE]?[+-]?%d*$" and tonumber(text)

@@ -121,6 +121,15 @@ function M.split_uri(uri)
   return path, query
 end
 
+-- A document; S3 may send white space first, which XML does not allow.
+---@param text string
+---@return sm.xml.Node? root
+---@return string? message
+function M.parse_xml(text)
+  if text:find "^%s" then text = text:match "^%s*(.*)$" end
+  return require("sm.xml").parse(text)
+end
+
 local function escape(byte) return ("%%%02X"):format(byte:byte()) end
 
 -- Everything but letters, digits and -._~ as %XX.

@@ -3,7 +3,6 @@ local common = require "aws.protocol.common"
 local failed = require "aws.protocol.failed"
 local json = require "sm.json"
 local scalar = require "aws.protocol.scalar"
-local xml = require "sm.xml"
 local xml_error = require "aws.protocol.xml_error"
 local xml_value = require "aws.protocol.xml_value"
 
@@ -129,7 +128,7 @@ function M.serialize_ec2(model, operation, params, options) return serialize(EC2
 function M.parse(model, operation, response)
   if response.status >= 300 then return xml_error.parse(model, operation, response) end
   if not operation.output or not response.body:find "%S" then return {} end
-  local root, message = xml.parse(response.body)
+  local root, message = common.parse_xml(response.body)
   if not root then return failed.unreadable(response, message) end
   return xml_value.decode(model, operation.output, result_of(operation, root))
 end

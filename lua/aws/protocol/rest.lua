@@ -83,6 +83,7 @@ end
 -- Line ends would begin another header.
 local function set_header(headers, name, text, member)
   if text:find "[%z\r\n]" then return invalid(member, "a header has no line ends") end
+  if not name:find "^[%w!#$%%&'*+%-.^_`|~]+$" then return invalid(member, "this is no name of a header") end
   headers[name:lower()] = text
   return true
 end

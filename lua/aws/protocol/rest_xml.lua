@@ -1,6 +1,6 @@
 -- rest-xml: members in path, query and headers; the rest is an XML document.
+local common = require "aws.protocol.common"
 local rest = require "aws.protocol.rest"
-local xml = require "sm.xml"
 local xml_error = require "aws.protocol.xml_error"
 local xml_value = require "aws.protocol.xml_value"
 
@@ -23,7 +23,7 @@ function codec.encode(model, ref, value, whole) return xml_value.encode(model, r
 
 function codec.decode(model, ref, text)
   if text == "" then return {} end
-  local root, message = xml.parse(text:match "^%s*(.*)$")
+  local root, message = common.parse_xml(text)
   if not root then return nil, message end
   return xml_value.decode(model, ref, root)
 end

@@ -1,6 +1,6 @@
 -- Error answers in XML: <ErrorResponse><Error>, <Response><Errors><Error> and a bare <Error>; or none at all.
+local common = require "aws.protocol.common"
 local failed = require "aws.protocol.failed"
-local xml = require "sm.xml"
 local xml_value = require "aws.protocol.xml_value"
 
 local M = {}
@@ -47,7 +47,7 @@ end
 ---@return aws.Failure
 function M.parse(model, operation, response, members_of)
   local body = response.body
-  local root = type(body) == "string" and body:find "%S" and xml.parse(body:match "^%s*(.*)$") or nil
+  local root = type(body) == "string" and body:find "%S" and common.parse_xml(body) or nil
   local node = root and error_of(root)
   if not node then
     local code = failed.code(response.headers["x-amzn-errortype"])

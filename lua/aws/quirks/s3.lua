@@ -83,7 +83,7 @@ local function hidden_error(call, response)
   local shape = output and call.model:shape(output.shape)
   local payload = shape and shape.payload and shape.by_name[shape.payload]
   if payload and (payload.type == "blob" or payload.type == "string") then return nil end
-  local root = require("sm.xml").parse(body:match "^%s*(.*)$")
+  local root = require("aws.protocol.common").parse_xml(body)
   if not root or root.name ~= "Error" then return nil end
   local _, err = call.protocol.parse(call.model, call.operation, { status = 500, headers = response.headers, body = body })
   err.retryable = true
@@ -189,7 +189,7 @@ end
 
 -- The whole answer is the region; none means us-east-1.
 local function bucket_location(output, _, response)
-  local root = type(response.body) == "string" and require("sm.xml").parse(response.body:match "^%s*(.*)$")
+  local root = type(response.body) == "string" and require("aws.protocol.common").parse_xml(response.body)
   if root and root.text and root.text ~= "" then output.LocationConstraint = root.text end
   return output
 end
