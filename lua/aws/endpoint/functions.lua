@@ -125,9 +125,9 @@ end
 
 function M.parseURL(value)
   if value == nil then return nil end
-  local scheme, authority, path = value:match("^(%a+)://([^/?#]*)([^?#]*)$")
+  local scheme, authority, path, rest = value:match("^(%a+)://([^/?#]*)([^?#]*)(.*)$")
   scheme = scheme and scheme:lower()
-  if scheme ~= "http" and scheme ~= "https" then return nil end
+  if scheme ~= "http" and scheme ~= "https" or rest:find("^%?[^#]") then return nil end
   local host = split_authority(authority:match("[^@]*$"))
   if not host then return nil end
   return { scheme = scheme, authority = authority, path = path, normalizedPath = (normalized(path)),
