@@ -32,6 +32,17 @@ local function contract(name, new)
       assert.equal("InternalError", select(2, tasks.watched(function() error("broken") end, { every = 10, check = fine })).code)
     end)
 
+    it("tells the watched work, and parallel calls in it, how much time there is", function()
+      assert.is_nil((tasks.watched(function() return { left = tasks.remaining() } end, { every = 10, check = fine })).left)
+      local outer = task.spawn_with({ deadline = 50 }, function()
+        return tasks.watched(function()
+          return tasks.parallel { function() return tasks.remaining() end, function() return tasks.remaining() end }
+        end, { every = 10, check = fine })
+      end)
+      local left = assert(outer:join())
+      for i = 1, 2 do assert.is_true(left[i] > 40 and left[i] <= 50) end
+    end)
+
     it("stops the work when the check fails, and waits until it has stopped", function()
       local cleaned = false
       local value, err = tasks.watched(function()

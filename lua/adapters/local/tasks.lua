@@ -20,7 +20,7 @@ end
 
 local function watched(work, options)
   local ended = task.queue()
-  local worker = task.spawn(work)
+  local worker = task.spawn_with({ deadline = task.remaining() }, work) -- the work sees how much time there is
   local watcher = task.spawn(function()
     while true do
       task.sleep(options.every)
