@@ -163,3 +163,11 @@ size_t sm_checksum_end(struct sm_checksum_state *state, unsigned char out[SM_CHE
 		return SHA512_DIGEST_LENGTH;
 	}
 }
+
+uint32_t sm_checksum_crc32(const void *data, size_t len)
+{
+	struct sm_checksum_state state;
+	sm_checksum_start(&state, SM_SUM_CRC32);
+	sm_checksum_add(&state, data, len);
+	return ~state.of.crc32;
+}

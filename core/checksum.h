@@ -10,6 +10,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/md5.h>
 #include <openssl/sha.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum sm_checksum {
@@ -40,5 +41,7 @@ void sm_checksum_start(struct sm_checksum_state *state, enum sm_checksum kind);
 void sm_checksum_add(struct sm_checksum_state *state, const void *data, size_t len);
 /* Returns the number of bytes. The state is used up. */
 size_t sm_checksum_end(struct sm_checksum_state *state, unsigned char out[SM_CHECKSUM_MAX]);
+/* CRC-32 of zip, gzip and PNG. */
+uint32_t sm_checksum_crc32(const void *data, size_t len);
 
 #endif

@@ -8,10 +8,8 @@
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <openssl/rand.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,70 +30,25 @@ static enum sm_status fail_openssl(struct sm_error *err, const char *what)
 
 /* ---- hashes ---- */
 
-static const EVP_MD *method_of(enum sm_hash hash)
-{
-	switch (hash) {
-	case SM_MD5:
-		return EVP_md5();
-	case SM_SHA1:
-		return EVP_sha1();
-	case SM_SHA512:
-		return EVP_sha512();
-	default:
-		return EVP_sha256();
-	}
-}
-
-enum sm_status sm_crypto_hash(enum sm_hash hash, const void *data, size_t len, unsigned char out[SM_HASH_MAX],
-                              size_t *out_len, struct sm_error *err)
-{
-	unsigned size = 0;
-	if (EVP_Digest(data, len, out, &size, method_of(hash), NULL) != 1)
-		return fail_openssl(err, "hash");
-	*out_len = size;
-	return SM_OK;
-}
-
-enum sm_status sm_crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
-                                     unsigned char out[32], struct sm_error *err)
-{
-	unsigned size = 0;
-	if (key_len > INT32_MAX)
-		return sm_fail(err, SM_LIMIT, "the key is too long");
-	/* A NULL key means "the one from before" to OpenSSL. */
-	if (HMAC(EVP_sha256(), key_len > 0 ? key : "", (int)key_len, data, len, out, &size) == NULL)
-		return fail_openssl(err, "hmac");
-	return SM_OK;
-}
-
-enum sm_status sm_crypto_hash_file(enum sm_hash hash, const char *path, unsigned char out[SM_HASH_MAX], size_t *out_len,
-                                   struct sm_error *err)
+enum sm_status sm_crypto_hash_file(enum sm_checksum kind, const char *path, unsigned char out[SM_CHECKSUM_MAX],
+                                   size_t *out_len, struct sm_error *err)
 {
 	int fd = -1;
-	unsigned size = 0;
 	struct sm_buf buf;
+	struct sm_checksum_state state;
 	sm_buf_init(&buf, FILE_STEP * 2);
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	sm_checksum_start(&state, kind);
 	enum sm_status status = sm_files_open(path, "r", &fd, err);
-	if (status != SM_OK)
-		goto done;
-	if (context == NULL || EVP_DigestInit_ex(context, method_of(hash), NULL) != 1) {
-		status = fail_openssl(err, "hash");
-		goto done;
-	}
-	do {
+	while (status == SM_OK) {
 		sm_buf_reset(&buf);
 		status = sm_files_read_at(fd, -1, FILE_STEP, &buf, err);
-		if (status == SM_OK && buf.len > 0 && EVP_DigestUpdate(context, buf.data, buf.len) != 1)
-			status = fail_openssl(err, "hash");
-	} while (status == SM_OK && buf.len > 0);
-	if (status == SM_OK && EVP_DigestFinal_ex(context, out, &size) != 1)
-		status = fail_openssl(err, "hash");
-	*out_len = size;
-done:
+		if (status != SM_OK || buf.len == 0)
+			break;
+		sm_checksum_add(&state, buf.data, buf.len);
+	}
+	*out_len = sm_checksum_end(&state, out);
 	if (fd >= 0)
 		close(fd);
-	EVP_MD_CTX_free(context);
 	sm_buf_free(&buf);
 	return status;
 }
@@ -115,41 +68,6 @@ enum sm_status sm_crypto_reseed(struct sm_error *err)
 bool sm_crypto_equal(const void *a, const void *b, size_t len)
 {
 	return CRYPTO_memcmp(a, b, len) == 0;
-}
-
-/* ---- CRC-32 ---- */
-
-static uint32_t crc_table[8][256];
-
-static void crc_make_table(void)
-{
-	for (uint32_t i = 0; i < 256; i++) {
-		uint32_t crc = i;
-		for (int bit = 0; bit < 8; bit++)
-			crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
-		crc_table[0][i] = crc;
-	}
-	for (uint32_t i = 0; i < 256; i++)
-		for (int t = 1; t < 8; t++)
-			crc_table[t][i] = (crc_table[t - 1][i] >> 8) ^ crc_table[0][crc_table[t - 1][i] & 0xff];
-}
-
-/* Eight bytes at a time, each with the table for its distance from the end. */
-uint32_t sm_crypto_crc32(const void *data, size_t len)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	const unsigned char *p = data;
-	uint32_t crc = 0xFFFFFFFFu;
-	pthread_once(&once, crc_make_table);
-	for (; len >= 8; len -= 8, p += 8) {
-		uint32_t low = crc ^ (p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
-		crc = crc_table[7][low & 0xff] ^ crc_table[6][low >> 8 & 0xff] ^ crc_table[5][low >> 16 & 0xff] ^
-		      crc_table[4][low >> 24] ^ crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^
-		      crc_table[0][p[7]];
-	}
-	for (; len > 0; len--, p++)
-		crc = (crc >> 8) ^ crc_table[0][(crc ^ *p) & 0xff];
-	return ~crc;
 }
 
 /* ---- encodings ---- */

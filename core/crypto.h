@@ -1,33 +1,23 @@
 /*
- * crypto: hashes, encodings, randomness and signatures, on OpenSSL.
+ * crypto: encodings, randomness and signatures, on OpenSSL. Hashes: checksum.h and sha256.h.
  *
  * Pure calls without state; safe on any thread. OpenSSL starts itself at the first call that needs it. Keeps no keys.
  */
 #ifndef SM_CRYPTO_H
 #define SM_CRYPTO_H
 
+#include "checksum.h"
 #include "status.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum sm_hash { SM_MD5, SM_SHA1, SM_SHA256, SM_SHA512 };
-
-#define SM_HASH_MAX 64 /* bytes of the longest digest */
-
-/* Sets *out_len bytes of out. */
-enum sm_status sm_crypto_hash(enum sm_hash hash, const void *data, size_t len, unsigned char out[SM_HASH_MAX],
-                              size_t *out_len, struct sm_error *err);
-enum sm_status sm_crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
-                                     unsigned char out[32], struct sm_error *err);
-/* Reads the file piece by piece; blocks. */
-enum sm_status sm_crypto_hash_file(enum sm_hash hash, const char *path, unsigned char out[SM_HASH_MAX], size_t *out_len,
-                                   struct sm_error *err);
+/* The checksum of a file, read piece by piece; blocks. */
+enum sm_status sm_crypto_hash_file(enum sm_checksum kind, const char *path, unsigned char out[SM_CHECKSUM_MAX],
+                                   size_t *out_len, struct sm_error *err);
 enum sm_status sm_crypto_random(void *out, size_t len, struct sm_error *err);
 /* Fresh randomness from the system: this process continues from a copy whose twins know the old state. */
 enum sm_status sm_crypto_reseed(struct sm_error *err);
-/* CRC-32 of zip, gzip and PNG. */
-uint32_t sm_crypto_crc32(const void *data, size_t len);
 /* Takes the same time wherever the bytes differ. */
 bool sm_crypto_equal(const void *a, const void *b, size_t len);
 

@@ -1,6 +1,6 @@
 #include "gzip.h"
 
-#include "crypto.h"
+#include "checksum.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -163,7 +163,7 @@ enum sm_status sm_gzip_write(const void *bytes, size_t len, struct sm_buf *out, 
 	w->len = len;
 	w->status = sm_buf_add(out, head, sizeof(head));
 	put_block(w);
-	put_word(w, sm_crypto_crc32(bytes, len));
+	put_word(w, sm_checksum_crc32(bytes, len));
 	put_word(w, (uint32_t)len);
 	enum sm_status status = w->status;
 	free(w);

@@ -7,6 +7,7 @@
 #include "crypto.h"
 #include "lua_job.h"
 #include "lua_result.h"
+#include "sha256.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -14,51 +15,49 @@
 
 #define RANDOM_MAX (1 << 20)
 
-static int push_hash(lua_State *L, enum sm_hash hash)
+static int push_hash(lua_State *L, enum sm_checksum kind)
 {
-	struct sm_error err;
-	unsigned char out[SM_HASH_MAX];
-	size_t len, out_len;
+	struct sm_checksum_state state;
+	unsigned char out[SM_CHECKSUM_MAX];
+	size_t len;
 	const char *data = luaL_checklstring(L, 1, &len);
-	if (sm_crypto_hash(hash, data, len, out, &out_len, &err) != SM_OK)
-		return luaL_error(L, "%s", err.message);
-	lua_pushlstring(L, (const char *)out, out_len);
+	sm_checksum_start(&state, kind);
+	sm_checksum_add(&state, data, len);
+	lua_pushlstring(L, (const char *)out, sm_checksum_end(&state, out));
 	return 1;
 }
 
 /* md5(data) -> 16 bytes. For checksums that others ask for, never for security. */
 static int l_md5(lua_State *L)
 {
-	return push_hash(L, SM_MD5);
+	return push_hash(L, SM_SUM_MD5);
 }
 
 /* sha1(data) -> 20 bytes. For checksums that others ask for, never for security. */
 static int l_sha1(lua_State *L)
 {
-	return push_hash(L, SM_SHA1);
+	return push_hash(L, SM_SUM_SHA1);
 }
 
 /* sha256(data) -> 32 bytes. */
 static int l_sha256(lua_State *L)
 {
-	return push_hash(L, SM_SHA256);
+	return push_hash(L, SM_SUM_SHA256);
 }
 
 /* sha512(data) -> 64 bytes. */
 static int l_sha512(lua_State *L)
 {
-	return push_hash(L, SM_SHA512);
+	return push_hash(L, SM_SUM_SHA512);
 }
 
 /* hmac_sha256(key, data) -> 32 bytes. */
 static int l_hmac_sha256(lua_State *L)
 {
-	struct sm_error err;
-	unsigned char out[32];
+	unsigned char out[SM_SHA256_BYTES];
 	size_t key_len, len;
 	const char *key = luaL_checklstring(L, 1, &key_len), *data = luaL_checklstring(L, 2, &len);
-	if (sm_crypto_hmac_sha256(key, key_len, data, len, out, &err) != SM_OK)
-		return luaL_error(L, "%s", err.message);
+	sm_hmac_sha256(key, key_len, data, len, out);
 	lua_pushlstring(L, (const char *)out, sizeof(out));
 	return 1;
 }
@@ -67,7 +66,7 @@ struct hash_job {
 	struct sm_job job;
 	enum sm_status status;
 	struct sm_error err;
-	unsigned char out[SM_HASH_MAX];
+	unsigned char out[SM_CHECKSUM_MAX];
 	size_t len;
 	char path[];
 };
@@ -75,7 +74,7 @@ struct hash_job {
 static void hash_run(struct sm_job *job)
 {
 	struct hash_job *hash = (struct hash_job *)job;
-	hash->status = sm_crypto_hash_file(SM_SHA256, hash->path, hash->out, &hash->len, &hash->err);
+	hash->status = sm_crypto_hash_file(SM_SUM_SHA256, hash->path, hash->out, &hash->len, &hash->err);
 }
 
 static int hash_push(lua_State *L, struct sm_job *job)
@@ -183,7 +182,7 @@ static int l_crc32(lua_State *L)
 {
 	size_t len;
 	const char *data = luaL_checklstring(L, 1, &len);
-	lua_pushinteger(L, (lua_Integer)sm_crypto_crc32(data, len));
+	lua_pushinteger(L, (lua_Integer)sm_checksum_crc32(data, len));
 	return 1;
 }
 
