@@ -2,6 +2,7 @@
 
 #include "files.h"
 
+#include <errno.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -11,6 +12,7 @@
 #include <openssl/param_build.h>
 #include <openssl/rand.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define FILE_STEP ((size_t)64 * 1024)
@@ -55,9 +57,17 @@ enum sm_status sm_crypto_hash_file(enum sm_checksum kind, const char *path, unsi
 
 enum sm_status sm_crypto_random(void *out, size_t len, struct sm_error *err)
 {
-	if (len > INT32_MAX)
-		return sm_fail(err, SM_LIMIT, "too many random bytes");
-	return RAND_bytes(out, (int)len) == 1 ? SM_OK : fail_openssl(err, "random");
+	char *at = out;
+	while (len > 0) {
+		ssize_t got = getrandom(at, len, 0);
+		if (got < 0 && errno != EINTR)
+			return sm_fail(err, SM_IO, "the system gives no random bytes: %s", strerror(errno));
+		if (got > 0) {
+			at += got;
+			len -= (size_t)got;
+		}
+	}
+	return SM_OK;
 }
 
 enum sm_status sm_crypto_reseed(struct sm_error *err)

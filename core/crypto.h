@@ -15,8 +15,9 @@
 /* The checksum of a file, read piece by piece; blocks. */
 enum sm_status sm_crypto_hash_file(enum sm_checksum kind, const char *path, unsigned char out[SM_CHECKSUM_MAX],
                                    size_t *out_len, struct sm_error *err);
+/* The system's own, fit for keys; no state here that a copy of this process could share. */
 enum sm_status sm_crypto_random(void *out, size_t len, struct sm_error *err);
-/* Fresh randomness from the system: this process continues from a copy whose twins know the old state. */
+/* Fresh randomness for OpenSSL (its TLS): this process continues from a copy whose twins know the old state. */
 enum sm_status sm_crypto_reseed(struct sm_error *err);
 /* Takes the same time wherever the bytes differ. */
 bool sm_crypto_equal(const void *a, const void *b, size_t len);
