@@ -2,17 +2,18 @@
 import http.server
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import threading
 
-from common import ROOT, SEWING, load, median, table
+from common import ROOT, SEWING, load, median, scratch, table
 
-RUNS = 21
+RUNS = int(os.environ.get("RUNS", 21))
 GROUPS = (["dynamodb"], ["s3"], ["athena"], ["glue"], ["lambda"], ["athena", "glue", "s3", "dynamodb", "lambda"])
 ENV = {"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1",
        "HOME": "/nonexistent", "AWS_LAMBDA_FUNCTION_NAME": "bench"}
-BOOTSTRAP = ROOT / "dist" / "x86_64" / "bootstrap"
+BOOTSTRAP = pathlib.Path(os.environ.get("BOOTSTRAP", ROOT / "dist" / "x86_64" / "bootstrap"))
 PEER = """
 import json, sys, time
 begun = time.perf_counter()
@@ -62,14 +63,21 @@ class Api(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def task_root(folder):
+    """What the packaged program is unpacked with: the function and the models."""
+    (folder / "lua" / "aws").mkdir(parents=True)
+    (folder / "lua" / "aws" / "models").symlink_to(ROOT / "lua" / "aws" / "models")
+    (folder / "aws_client.lua").symlink_to(ROOT / "tests" / "bench" / "aws_client" / "aws_client.lua")
+    return folder
+
+
 def packaged(services):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    server.daemon_threads = True
+    server.daemon_threads, server.handle_error = True, lambda *_: None  # the program is ended while it asks for the next event
     server.services, server.given, server.answer, server.done = services, False, None, threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     environment = {**ENV, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}", "_HANDLER": "aws_client",
-                   "LAMBDA_TASK_ROOT": str(ROOT / "tests/bench/aws_client"),
-                   "SEWING_ROOT": str(ROOT)}
+                   "LAMBDA_TASK_ROOT": str(TASK)}
     process = subprocess.Popen([BOOTSTRAP], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         if not server.done.wait(20):
@@ -78,11 +86,16 @@ def packaged(services):
         process.kill()
         process.wait()
         server.shutdown()
-    return json.loads(server.answer)
+    answer = json.loads(server.answer)
+    if "ready" not in answer:
+        raise SystemExit(f"the packaged program failed: {answer}")
+    return answer
 
 
 note = load()
 rows = []
+temporary = scratch()
+TASK = task_root(temporary.__enter__())
 for group in GROUPS:
     kinds = [("development build", development)] + ([("packaged program", packaged)] if BOOTSTRAP.exists() else [])
     taken = {name: [] for name, _ in kinds}
@@ -94,4 +107,5 @@ for group in GROUPS:
     others = [t for t in (peer(group) for _ in range(5)) if t]
     if others:
         rows.append([" ".join(group), "botocore", f"{median([t['ready'] for t in others]):.0f}", ""])
+temporary.__exit__(None, None, None)
 table(f"AWS clients in a fresh process ({note})", ["services", "program", "ready ms", "first requests built ms"], rows)
