@@ -120,7 +120,7 @@ World.__index = World
 --- A request through the gateway: status, headers and decoded body.
 function World:request(method, path, body, changes)
   local event = require("lambda_events").rest(method, path, { body = body and assert(json.encode(body)) or json.null })
-  event.requestContext.authorizer = { claims = { sub = "ann" } }
+  event.requestContext.authorizer = { claims = { sub = self.caller or "ann" } }
   for name, value in pairs(changes or {}) do event[name] = value end
   local value, failure = self.lambda:invoke("api", event)
   if not value then error(("%s %s: %s\n%s"):format(method, path, json.encode(failure), self.lambda:logs()), 2) end
@@ -215,6 +215,7 @@ function M.start(options, program)
   self.lambda = lambda_service.start { env = env, program = program, functions = {
     api = { handler = "api", timeout = timeouts.api or 29 },
     orchestrator = { handler = "lakehouse/orchestrate", timeout = timeouts.orchestrate or 30 },
+    url = { handler = "api", timeout = 29, env = { SEWING_INVOKE_MODE = "response_stream" } },
     ["athena-runner"] = { handler = "lakehouse/advance", timeout = timeouts.advance or 60 },
   } }
   return self

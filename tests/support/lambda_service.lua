@@ -147,6 +147,12 @@ function Service:invoke(name, payload)
   return value
 end
 
+--- The bytes of a function's answer, as a streaming gateway gets them.
+---@return string
+function Service:raw(name, payload)
+  return assert(self.functions[name], "no function " .. tostring(name)):ask(assert(json.encode(payload))).body
+end
+
 -- Later, and again when it fails.
 function Service:invoke_later(name, payload)
   self.running = self.running + 1
