@@ -115,9 +115,11 @@ M.list = {
   -- wait(id, seconds) -> as get; cancel(id) -> true | nil, err
   -- results(id, {max_rows, token?}) -> {columns, column_types, rows_text = {JSON array texts}, next_token?, row_count}
   -- export{sql, database, parameters, caller, format="csv"|"ndjson"|"parquet"} -> reader() -> chunk | nil (end) | nil, err
-  -- run{sql, database?, parameters?, job_id?, token?, caller?, purpose?} -> {id, rows = affected or returned,
+  -- run{sql, database?, parameters?, job_id?, token?, caller?, purpose?, keep?} -> {id, rows = affected or returned,
   --   first = {texts of the first row}?, stats} | nil, err QueryFailed/...
   --   start + wait, for pipeline steps; cancels the engine when its task is cancelled
+  --   keep: an engine that outlives its callers goes on when the time is up; err Timeout has details.unfinished then, and the
+  --   same token finds the statement again
   -- purge(older_than_seconds) -> count
   warehouse = { "start", "get", "wait", "results", "cancel", "export", "run", "purge" },
 

@@ -127,4 +127,22 @@ for _, program in ipairs(journey.programs()) do describe("a refresh on AWS with 
     for _, one in ipairs(job.steps) do assert.are.equal(1, one.attempt, one.name) end
     nothing_left_behind()
   end)
+
+  it("waits in the next invocation for a statement that outlasts one, and never starts it again", function()
+    local id = started { timeouts = { advance = 4 } }
+    world.hold = { word = "MERGE INTO", is_over = function() return #world.lambda:calls_of "athena-runner" > 1 end }
+    world:deliver(world:end_load())
+    world.lambda:settle()
+    local job = world:job(id)
+    if job.state ~= "SUCCEEDED" then error(require("lib.json").encode(job) .. "\n" .. world.lambda:logs()) end
+    assert.are.equal("hand over", world.lambda:calls_of("athena-runner")[1].value.outcome)
+    for _, one in ipairs(job.steps) do assert.are.equal(1, one.attempt, one.name) end
+    local texts = {}
+    for _, one in ipairs(world.statements) do
+      local is_change = one.QueryString:find("^%s*MERGE") or one.QueryString:find("^%s*INSERT")
+      assert.is_falsy(is_change and texts[one.QueryString])
+      texts[one.QueryString] = true
+    end
+    nothing_left_behind()
+  end)
 end) end

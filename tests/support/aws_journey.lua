@@ -44,26 +44,47 @@ local function first_row(sql)
 end
 
 local function start_query(world, request, params)
-  world.statements[#world.statements + 1] = params
   local slow = world.slow and params.QueryString:find(world.slow.word, 1, true) and world.slow
   if slow then
     world.slow = nil
     task.sleep(slow.seconds)
   end
   return world.turn:with(function()
+    local known = world.tokens[params.ClientRequestToken] -- as Athena, and not moto, does
+    if known then return known end
+    world.statements[#world.statements + 1] = params
     local row = first_row(params.QueryString)
     fixture.tell_moto("static/athena/query-results", { account_id = fixture.ACCOUNT, region = fixture.REGION, results = { {
       rows = { { Data = { { VarCharValue = "a" }, { VarCharValue = "b" } } }, { Data = { { VarCharValue = row[1] }, { VarCharValue = row[2] } } } },
       column_info = { { Name = "a", Type = "varchar" }, { Name = "b", Type = "varchar" } } } } })
-    return forward(world, request)
+    local started = forward(world, request)
+    world.tokens[params.ClientRequestToken] = started
+    world.sql[json.decode(started.body).QueryExecutionId] = params.QueryString
+    return started
   end)
+end
+
+-- A statement that is held is still running, whatever moto says.
+local function with_hold(world, execution)
+  local hold = world.hold
+  local sql = hold and world.sql[execution.QueryExecutionId] or ""
+  if hold and sql:find(hold.word, 1, true) and not hold.is_over() then execution.Status.State = "RUNNING" end
+  return execution
+end
+
+local function get_query(world, request)
+  local got = forward(world, request)
+  local body = json.decode(got.body)
+  if body.QueryExecution then with_hold(world, body.QueryExecution) end
+  got.body = assert(json.encode(body))
+  return got
 end
 
 -- moto does not know the call for several at a time.
 local function get_queries(world, request)
   local list = {}
   for i, id in ipairs(json.decode(request.body).QueryExecutionIds) do
-    list[i] = assert(world.api:call("athena", "get_query_execution", { QueryExecutionId = id })).QueryExecution
+    list[i] = with_hold(world, assert(world.api:call("athena", "get_query_execution", { QueryExecutionId = id })).QueryExecution)
   end
   return { headers = { ["Content-Type"] = request.headers["content-type"] }, body = assert(json.encode { QueryExecutions = json.list(list) }) }
 end
@@ -88,6 +109,7 @@ local function answer(world, request)
   if invoked then return invoked end
   local target = request.headers["x-amz-target"]
   if target == "AmazonAthena.StartQueryExecution" then return start_query(world, request, json.decode(request.body)) end
+  if target == "AmazonAthena.GetQueryExecution" then return get_query(world, request) end
   if target == "AmazonAthena.BatchGetQueryExecution" then return get_queries(world, request) end
   if target == "AmazonDMSv20160101.DescribeReplicationTasks" then return describe_tasks(world, request) end
   return forward(world, request)
@@ -196,7 +218,7 @@ end
 ---@param program string?  the bootstrap
 function M.start(options, program)
   options = options or {}
-  local self = setmetatable({ moto = require("aws_services").url "moto", statements = {}, turn = task.mutex() }, World)
+  local self = setmetatable({ moto = require("aws_services").url "moto", statements = {}, tokens = {}, sql = {}, turn = task.mutex() }, World)
   fixture.reset_moto()
   self.api = direct_api()
   self.bucket = fixture.bucket(self.api)

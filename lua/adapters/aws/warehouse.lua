@@ -189,8 +189,9 @@ local function summary(self, execution)
   return done
 end
 
--- The execution at its end. One that is left before it, by a cancelled task or for want of time, is stopped.
-local function to_end(self, id)
+-- The execution at its end. One that is left before it, by a cancelled task or for want of time, is stopped; for want of time
+-- only where nobody comes back for it (`keep`).
+local function to_end(self, id, keep)
   local over = false
   local _ <close> = setmetatable({}, { __close = function()
     if not over then stop_later(self, id) end
@@ -198,8 +199,11 @@ local function to_end(self, id)
   local left = task.remaining()
   local execution, failure = self.poller:wait(id, left and math.max(0, left - ANSWER_SECONDS) or LONGEST_WAIT, outcome.is_over)
   if not execution then return nil, outcome.refusal(failure, "look at the query") end
-  if not outcome.is_over(execution) then return nil, errors.new("Timeout", "the statement did not end in time and was stopped") end
-  over = true
+  over = outcome.is_over(execution) or keep == true
+  if not outcome.is_over(execution) then
+    return nil, errors.new("Timeout", keep and "the statement is still running" or "the statement did not end in time and was stopped",
+      { unfinished = keep and id or nil })
+  end
   keep_final(self, execution)
   if execution.Status.State ~= "SUCCEEDED" then return nil, outcome.error(execution) end
   return execution
@@ -218,7 +222,7 @@ function Warehouse:run(request)
     end
   end
   local execution
-  execution, err = to_end(self, id)
+  execution, err = to_end(self, id, request.keep)
   if not execution then return nil, err end
   return summary(self, execution)
 end

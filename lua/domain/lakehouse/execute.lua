@@ -84,10 +84,11 @@ local function run_statement(ports, work, step, index, statement)
   local sql
   sql, err = ports.statements.render(statement.template, values)
   if not sql then return nil, err end
-  -- The token makes a repeated call of the same attempt wait for the same execution instead of starting another.
-  local token = ports.ids.digest(table.concat({ work.job.id, step.name, step.attempt, index }, "/"))
+  -- The token makes a repeated call of the same attempt wait for the same execution instead of starting another. Where the time
+  -- of an invocation is limited, the statement outlives it and the next one waits on.
+  local token = ports.ids.digest(table.concat({ work.job.id, step.name, step.attempt, index, sql }, "/"))
   return ports.warehouse.run { sql = sql, database = statement.database, job_id = work.job.id, token = token,
-    caller = "pipeline", purpose = "pipeline" }
+    caller = "pipeline", purpose = "pipeline", keep = ports.tasks.remaining() ~= nil }
 end
 
 local function statements(ports, work, step)
@@ -159,7 +160,7 @@ end
 local kinds = { prepare = prepare, sql = statements, test = tests, tidy = tidy }
 
 --- Does one step.
----@param ports table   warehouse, catalog, statements, ids
+---@param ports table   warehouse, catalog, statements, tasks, ids
 ---@param work table    {job, pipeline, today, min_live_ratio}
 ---@param step Step
 ---@return table|nil {rows?, warnings?}, Error?

@@ -94,11 +94,19 @@ function M.finish(ports, job, state, err, options)
   return ended, problem
 end
 
+-- Where invocations end before statements do, a step that is under way is gone on with: it is the same attempt, and so its
+-- statements are the same ones.
+local function begin(ports, work, step, fence)
+  if step.state == "RUNNING" and ports.tasks.remaining() then return step end
+  return ports.jobs.step_started(work.job.id, step.name, fence)
+end
+
 -- One step from start to record. Its failure is an entry in the answer, so that its neighbours can end in peace.
 local function run_one(ports, work, step, fence)
-  local started, err = ports.jobs.step_started(work.job.id, step.name, fence)
+  local started, err = begin(ports, work, step, fence)
   if not started then return { err = err } end
   local done, failure = execute.step(ports, work, started)
+  if failure and failure.details and failure.details.unfinished then return { unfinished = true } end
   local record = done and { state = "SUCCEEDED", rows = done.rows, warnings = done.warnings }
     or { state = "FAILED", error = told(failure), warnings = failure.details and failure.details.warnings }
   local recorded, problem = ports.jobs.step_finished(work.job.id, step.name, record, fence)
@@ -106,6 +114,7 @@ local function run_one(ports, work, step, fence)
   return { err = failure and errors.wrap(failure, step.name) }
 end
 
+-- Steps side by side. -> whether all have ended | nil, err
 local function run_wave(ports, work, ready, fence)
   local calls = {}
   for i, step in ipairs(ready) do
@@ -113,10 +122,12 @@ local function run_wave(ports, work, ready, fence)
   end
   local results, err = ports.tasks.parallel(calls, { limit = work.parallel_steps })
   if not results then return nil, err end
+  local ended = true
   for i = 1, #ready do
     if results[i].err then return nil, results[i].err end
+    ended = ended and not results[i].unfinished
   end
-  return true
+  return ended
 end
 
 -- Says when a fresh invocation shall go on, where time is limited: a step that begins has the better part of an invocation's
@@ -143,9 +154,10 @@ function M.run_steps(ports, work, fence)
     local ready, complete = plan.ready(job.steps)
     if complete then return "complete" end
     if has_worked and must_hand_over() then return "hand over" end
-    local ok
-    ok, err = run_wave(ports, work, ready, fence)
-    if not ok then return nil, err end
+    local ended
+    ended, err = run_wave(ports, work, ready, fence)
+    if ended == nil then return nil, err end
+    if not ended then return "hand over" end
     has_worked = true
   end
 end

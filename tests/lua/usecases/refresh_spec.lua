@@ -483,6 +483,29 @@ describe("advance", function()
     assert.equal("SUCCEEDED", job.state)
   end)
 
+  it("goes on with a statement that outlasts the invocation: the same attempt, the same token", function()
+    local ports = healthy()
+    local job = loaded(ports)
+    local run, tokens, patience = ports.warehouse.run, {}, 2
+    ports.tasks.remaining = function() return 900 end
+    ports.warehouse.run = function(request)
+      if request.sql:find("^merge") then
+        assert.is_true(request.keep)
+        tokens[#tokens + 1] = request.token
+        patience = patience - 1
+        if patience >= 0 then return nil, errors.new("Timeout", "the statement is still running", { unfinished = "q" }) end
+      end
+      return run(request)
+    end
+    for _ = 1, 2 do
+      assert.equal("hand over", assert(call("advance", ports, { job_id = job.id })).outcome)
+      assert.matches("merge_thing=RUNNING", states(job), 1, true)
+    end
+    assert.equal("complete", assert(call("advance", ports, { job_id = job.id })).outcome)
+    assert.same({ tokens[1], tokens[1], tokens[1] }, tokens)
+    for _, step in ipairs(job.steps) do assert.equal(1, step.attempt) end
+  end)
+
   it("works also where there never is much time, a part of it each time", function()
     local ports = healthy()
     local job = loaded(ports)
