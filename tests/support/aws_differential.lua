@@ -89,7 +89,11 @@ local function same_body(kind, expected, got)
     if expected == "" or got == "" then return false end
     return vectors.difference(cases.plain(cbor.decode(expected)), cases.plain(cbor.decode(got))) == nil
   end
-  if kind == "query" or kind == "ec2" then expected = expected:gsub("+", "%%20") end
+  if kind == "query" or kind == "ec2" then
+    expected = expected:gsub("+", "%%20")
+    -- A URL within is signed for the moment.
+    expected, got = expected:gsub("(PresignedUrl=.-%%3F)[^&]*", "%1"), got:gsub("(PresignedUrl=.-%%3F)[^&]*", "%1")
+  end
   return cases.same_body(kind, short_fractions(expected), short_fractions(got))
 end
 

@@ -246,13 +246,21 @@ describe("quirks of others:", function()
 
   it("EC2's user data is encoded; Route 53's ids are cut", function()
     local ec2, route53 = require "aws.quirks.ec2", require "aws.quirks.route53"
+    local asked
+    local call = { options = {}, config = { region = "eu-west-1" }, client = { presign = function(_, name, params, options)
+      asked = { name, params, options }
+      return "https://signed"
+    end } }
+    local copy = assert(ec2.CopySnapshot.before_serialize({ SourceRegion = "us-west-2", SourceSnapshotId = "s" }, call))
+    assert.same({ SourceRegion = "us-west-2", SourceSnapshotId = "s", DestinationRegion = "eu-west-1", PresignedUrl = "https://signed" }, copy)
+    assert.same({ region = "us-west-2", method = "GET" }, asked[3])
     assert.equal("IyEvYmluL3No", ec2.RunInstances.before_serialize({ UserData = "#!/bin/sh" }).UserData)
     local model = models.from_service {
       metadata = { protocol = "rest-xml", serviceId = "Route 53" },
       operations = { GetHostedZone = { name = "GetHostedZone", http = { method = "GET", requestUri = "/{Id}" }, input = { shape = "R" } } },
       shapes = { R = { type = "structure", members = { Id = { shape = "S", location = "uri" } } }, S = { type = "string" } },
     }
-    local call = { model = model, operation = model:operation "GetHostedZone" }
+    call = { model = model, operation = model:operation "GetHostedZone" }
     assert.same({ Id = "Z1" }, route53["*"].before_serialize({ Id = "/hostedzone/Z1" }, call))
   end)
 end)
