@@ -24,6 +24,7 @@ end
 read.uint, read.negint = digits, digits
 read.bool = function(value) return value end
 read.null = function() return json.null end
+read.undefined = read.null
 read.string = function(value) return value end
 read.bytestring = function(value) return string.char(table.unpack(value)) end
 read.float32, read.float64 = bits(">f", 4), bits(">d", 8)

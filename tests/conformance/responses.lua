@@ -32,12 +32,31 @@ local function botocore()
   return nil
 end
 
+-- SQS spoke the query protocol; its model of today has no longer the names of the elements.
+local SQS_LISTS <const> = {
+  MessageList = "Message", QueueUrlList = "QueueUrl", BatchResultErrorEntryList = "BatchResultErrorEntry",
+  SendMessageBatchResultEntryList = "SendMessageBatchResultEntry", DeleteMessageBatchResultEntryList = "DeleteMessageBatchResultEntry",
+  ChangeMessageVisibilityBatchResultEntryList = "ChangeMessageVisibilityBatchResultEntry",
+}
+local SQS_MAPS <const> = { QueueAttributeMap = "Attribute", MessageSystemAttributeMap = "Attribute", MessageBodyAttributeMap = "MessageAttribute" }
+
+local function add_sqs_names(shapes)
+  for list, name in pairs(SQS_LISTS) do
+    if shapes[list] then shapes[list].member.locationName = name end
+  end
+  for map, name in pairs(SQS_MAPS) do
+    local shape = shapes[map]
+    if shape then shape.locationName, shape.key.locationName, shape.value.locationName = name, "Name", "Value" end
+  end
+end
+
 local known = {}
 
 local function model_of(service)
   if known[service] == nil then
     local root = botocore()
     local parts = root and require("aws.generate.botocore").read(root, service)
+    if parts and service == "sqs" then add_sqs_names(parts.service.shapes) end
     known[service] = parts and models.from_service(parts.service, service) or models.load(service) or false
   end
   return known[service] or nil

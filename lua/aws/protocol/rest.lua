@@ -112,9 +112,16 @@ function add.header(parts, model, ref, value)
 end
 
 function add.headers(parts, _, ref, value)
+  parts.header_maps[#parts.header_maps + 1] = { ref, value }
+  return true
+end
+
+-- A map as headers: those that have a member of their own win.
+local function add_header_map(headers, ref, value)
   for key, item in next, value do
-    if item ~= null then
-      local ok, failure = set_header(parts.request.headers, (ref.locationName or "") .. key, item, ref.name .. "." .. key)
+    local name = (ref.locationName or "") .. key
+    if item ~= null and headers[name:lower()] == nil then
+      local ok, failure = set_header(headers, name, item, ref.name .. "." .. key)
       if not ok then return nil, failure end
     end
   end
@@ -123,7 +130,7 @@ end
 
 -- Puts every member where it belongs; those without a place are the body.
 local function distribute(model, shape, values, request)
-  local parts = { request = request, labels = {}, query_maps = {}, body = {} }
+  local parts = { request = request, labels = {}, query_maps = {}, header_maps = {}, body = {} }
   for _, ref in ipairs(shape.members) do
     local value = values[ref.name]
     if value ~= nil then
@@ -135,6 +142,10 @@ local function distribute(model, shape, values, request)
         parts.body[ref.name] = value
       end
     end
+  end
+  for _, pair in ipairs(parts.header_maps) do
+    local ok, failure = add_header_map(request.headers, pair[1], pair[2])
+    if not ok then return nil, failure end
   end
   for _, pair in ipairs(parts.query_maps) do add_query_map(request.query, pair[1], model, pair[2]) end
   return parts

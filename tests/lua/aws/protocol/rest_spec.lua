@@ -85,6 +85,14 @@ describe("headers", function()
     assert.same(params, output)
   end)
 
+  it("of a map yield to those that have a member", function()
+    local model, op, proto = made("rest-json", { http = { method = "GET", requestUri = "/" }, input = { shape = "I" } }, {
+      I = { type = "structure", members = { all = { shape = "M", location = "headers", locationName = "" }, own = { shape = "S", location = "header", locationName = "hello" } } },
+      S = STRING, M = { type = "map", key = { shape = "S" }, value = { shape = "S" } },
+    })
+    assert.same({ hello = "There", ["x-foo"] = "Foo" }, assert(serialize(model, op, proto, { all = { ["X-Foo"] = "Foo", Hello = "Hi" }, own = "There" })).headers)
+  end)
+
   it("are left out when there is nothing to say", function()
     local headers = assert(serialize(m, o, P, { list = {}, text = "", meta = {} })).headers
     assert.is_nil(next(headers))
@@ -130,6 +138,14 @@ describe("payloads", function()
       Grantee = { Type = "Group", URI = "http://x/?a&b" } } } } }))
     assert.equal('<AccessControlPolicy xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ' ..
       'xsi:type="Group"><URI>http://x/?a&amp;b</URI></Grantee><Permission>READ</Permission></Grant></AccessControlList><Owner><ID>o</ID></Owner></AccessControlPolicy>', r.body)
+  end)
+
+  it("carry their MD5 where the model asks for a checksum and names none", function()
+    local m, o, P = made("rest-json", { http = { method = "POST", requestUri = "/" }, input = { shape = "I" }, httpChecksumRequired = true },
+      { I = { type = "structure", members = { foo = { shape = "S" } } }, S = STRING })
+    local r = assert(serialize(m, o, P, { foo = "base64 encoded md5 checksum" }))
+    assert(require("aws.checksum").prepare(r, m, o, {}, {}))
+    assert.equal("iB0/3YSo7maijL0IGOgA9g==", r.headers["content-md5"])
   end)
 
   it("that are streams of events are refused in words", function()
