@@ -12,6 +12,7 @@ local M = {}
 ---@field use_dualstack boolean
 ---@field retry_mode "standard"
 ---@field max_attempts integer?         nil: as the service wants it
+---@field retry_revision integer?       2021: the pauses and costs of before the revision of 2026
 ---@field request_checksum "when_supported"|"when_required"
 ---@field response_checksum "when_supported"|"when_required"
 ---@field account_id_endpoint_mode "preferred"|"disabled"|"required"
@@ -53,6 +54,7 @@ local SETTINGS <const> = {
     kind = "boolean", default = false },
   auth_scheme_preference = { env = { "AWS_AUTH_SCHEME_PREFERENCE" }, key = "auth_scheme_preference" },
   sigv4a_region_set = { env = { "AWS_SIGV4A_SIGNING_REGION_SET" }, key = "sigv4a_signing_region_set" },
+  retry_revision = { kind = "integer" },
   connect_timeout = { kind = "number", default = 3 },
   read_timeout = { kind = "number", default = 60 },
 }

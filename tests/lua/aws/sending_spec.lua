@@ -1,6 +1,7 @@
 -- Clients on real sockets, judged by the verifying server.
 local aws_client = require "aws.client"
 local json = require "lib.json"
+local task = require "sm.task"
 local verifying = require "verifying_server"
 
 describe("an aws client", function()
@@ -56,6 +57,18 @@ describe("an aws client", function()
     server = verifying.start { keys = {}, unsigned = true, answer = function() return { body = "{}" } end }
     assert(client("dynamodb", { anonymous = true }):list_tables())
     assert.equal("none", server.seen[1].form)
+  end)
+
+  it("carries many calls at once, each with its own signature", function()
+    local dynamodb, jobs = client("dynamodb"), {}
+    for i = 1, 50 do jobs[i] = function() return dynamodb:get_item { TableName = "t", Key = { id = { S = "key " .. i } } } end end
+    assert(task.parallel(jobs))
+    assert.is_nil(server.complaint())
+    assert.equal(50, #server.seen)
+  end)
+
+  it("can be told to pause as before the revision of the retries", function()
+    assert.equal(2021, client("dynamodb", { retry_revision = 2021 }).config.retry_revision)
   end)
 
   -- ---- S3 ----
