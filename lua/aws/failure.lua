@@ -16,7 +16,9 @@ local M = {}
 ---@field retryable boolean  the same request may succeed later
 ---@field throttled boolean  the service asked for fewer requests
 ---@field unsent boolean?    the request never left this machine
----@field members table?     the members of a modelled error
+---@field members table?     the members of a modelled error; of others what an XML error says beside code and message
+---@field error_code string?  the modelled name where `code` is that of the query protocol of before (SQS)
+---@field fault string?      "Sender" or "Receiver", where the service says who is to blame
 ---@field retry_after number?  seconds the service asked to wait
 ---@field attempts integer?  how often it was tried
 

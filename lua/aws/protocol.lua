@@ -1,9 +1,8 @@
 -- From a model's operation and a caller's table to an HTTP request, and from the answer back to a table.
 --
--- A protocol is a module with three functions (see lua/aws/protocol/):
+-- A protocol is a module with two functions (see lua/aws/protocol/):
 --   serialize(model, operation, params, options?) -> request | nil, failure
---   parse(model, operation, response) -> output | nil, failure
---   parse_events(model, operation, reader) -> iterator of events
+--   parse(model, operation, response) -> output | nil, failure; a stream of events in the output is an iterator
 -- A request is { method, path, query = { {name, value}, ... }, headers, body, host_prefix, stream }: the path encoded once, the
 -- query raw and in order, header names in lower case. Nothing here knows hosts, keys or clocks.
 local failures = require "aws.failure"
