@@ -4,7 +4,7 @@
 
 The scenario: {program, env, events: [...], posts: {"0": ...}, then, concurrency, timeout, ...}. An event is {body, headers,
 deadline_ms, how, status, ...}; what `how` may be stands in EVENTS below. A post is how the n-th answer (or error) is taken:
-{status, body, close, reset, slow}. The result: {requests: [...], exit: {code, signal, ms}, log, rss_kib, connections}.
+{status, body, close, reset, slow, cut, refuse, silent}. The result: {requests: [...], exit: {code, signal, ms}, log, rss_kib, connections}.
 Everything runs on 127.0.0.1, is bounded by `timeout` seconds and ends with the process gone.
 """
 import json
@@ -209,6 +209,9 @@ class Api:
         if reaction.get("refuse"):  # before the body has been read
             self.answer(sock, reaction)
             raise Closed()
+        if reaction.get("cut"):  # in the middle of the body
+            reader.exactly(reaction["cut"])
+            self.answer(sock, reaction)
         body, trailers = self.body(reader, headers, reaction.get("slow"))
         record = {"method": method, "path": path, "version": version, "headers": headers, "body": text(body), "bytes": len(body),
                   "trailers": trailers, "at": time.monotonic()}
