@@ -116,7 +116,7 @@ describe("a streamed answer", function()
       end]] }
     local _, body = parts(result.posts[1])
     assert.are.equal(600 * 65536, #body)
-    assert.is_true(result.rss_kib < 20 * 1024, result.rss_kib .. " KiB")
+    if lambda.measures then assert.is_true(result.rss_kib < 20 * 1024, result.rss_kib .. " KiB") end
   end)
 
   for _, how in ipairs { "close", "reset" } do
