@@ -82,6 +82,19 @@ local function config_of(call)
   return setmetatable(own, { __index = call.client.config })
 end
 
+-- The endpoint, signed in another way. Endpoints are shared between calls.
+local function with_signing(found, signing)
+  return { url = found.url, headers = found.headers, properties = found.properties, signing = signing }
+end
+
+local function takes_token(call, signing)
+  local schemes = call.operation.auth or call.model.metadata.auth or {}
+  for _, scheme in ipairs(schemes) do
+    if scheme == "smithy.api#httpBearerAuth" then return require("aws.bearer").wanted(call, schemes, signing.name) end
+  end
+  return call.operation.authtype == "bearer"
+end
+
 ---Where the call goes, anew: after another region was learnt.
 ---@param call aws.Call
 ---@param region string?
@@ -92,7 +105,9 @@ function M.resolve(call, region)
   local found, err = endpoint.resolve(call.model, call.operation, call.params, call.config)
   if not found then return nil, err end
   if is_anonymous(call) then
-    found = { url = found.url, headers = found.headers, properties = found.properties, signing = { scheme = "none", double_encode = true } }
+    found = with_signing(found, { scheme = "none", double_encode = true })
+  elseif found.signing.scheme ~= "none" and takes_token(call, found.signing) then
+    found = with_signing(found, { scheme = "bearer", name = found.signing.name, double_encode = true })
   end
   call.endpoint = found
   return found
@@ -193,6 +208,7 @@ local function provider_of(call)
   if call.endpoint.signing.scheme == "v4-s3express" then
     return require("aws.express").provider(call.client, call.params.Bucket, call.config.region)
   end
+  if call.endpoint.signing.scheme == "bearer" then return require("aws.bearer").provider(call) end
   return M.provider(call.client)
 end
 

@@ -54,7 +54,7 @@ end
 
 local SCHEMES <const> = { sigv4 = "v4", ["sigv4-s3express"] = "v4-s3express", sigv4a = "v4a" }
 
--- The first scheme that we can sign with; v4a is known and refused by the signer, so anything else goes before it.
+-- The first scheme that we can sign with; v4a costs more, so anything else goes before it.
 local function choose(schemes)
   local asymmetric
   for _, scheme in ipairs(schemes) do

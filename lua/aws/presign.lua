@@ -63,6 +63,7 @@ end
 function M.request(request, endpoint, credentials, config, now, expires, operation, params)
   local scheme, err = sign.scheme(endpoint, operation)
   if not scheme then return nil, err end
+  if scheme == "bearer" then return failure.refuse("unsupported", "CannotPresign", "an operation with a token cannot be presigned") end
   local s3 = endpoint.signing.double_encode == false
   local ok
   ok, err = strip(request, params, s3)

@@ -61,23 +61,18 @@ local function has(list, value)
   return false
 end
 
----How this operation is signed: "v4", "v4-s3express", "v4a" or "none".
+---How this operation is signed: "v4", "v4-s3express", "v4a", "bearer" or "none".
 ---@param endpoint table
 ---@param operation table?
 ---@return string? scheme
 ---@return aws.Failure? failure
 function M.scheme(endpoint, operation)
-  local authtype = operation and operation.authtype
-  if authtype == "none" then return "none" end
-  if authtype == "bearer" then return failure.refuse("unsupported", "BearerToken", "operations with bearer tokens are not offered") end
-  local auth = operation and operation.auth
-  if auth and #auth > 0 and not has(auth, "aws.auth#sigv4") and not has(auth, "aws.auth#sigv4a") then
-    if has(auth, "smithy.api#noAuth") then return "none" end
-    return failure.refuse("unsupported", "AuthScheme", "operations with " .. tostring(auth[1]) .. " are not offered")
-  end
   local scheme = endpoint.signing and endpoint.signing.scheme or "v4"
-  if scheme == "bearer" then return failure.refuse("unsupported", "BearerToken", "operations with bearer tokens are not offered") end
-  return scheme
+  if operation and operation.authtype == "none" then return "none" end
+  local auth = operation and operation.auth
+  if scheme == "bearer" or not auth or #auth == 0 or has(auth, "aws.auth#sigv4") or has(auth, "aws.auth#sigv4a") then return scheme end
+  if has(auth, "smithy.api#noAuth") then return "none" end
+  return failure.refuse("unsupported", "AuthScheme", "operations with " .. tostring(auth[1]) .. " are not offered")
 end
 
 -- The hash that stands for the body, and whether it is sent beside the signature: always to S3, elsewhere when it is no hash.
@@ -148,6 +143,7 @@ function M.request(request, endpoint, credentials, config, now, operation)
   scheme, err = M.scheme(endpoint, operation)
   if not scheme then return nil, err end
   if scheme == "none" then return request end
+  if scheme == "bearer" then return require("aws.bearer").add(request, credentials) end
   local signing = endpoint.signing
   local options
   options, err = options_of(request, signing, credentials, now)

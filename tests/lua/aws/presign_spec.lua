@@ -94,6 +94,17 @@ describe("aws.presign", function()
     assert.equal(403, ask((url:gsub("Expires=3600", "Expires=36000"))).status)
   end)
 
+  it("signs for every region what has no region, and for its own what is in an ARN", function()
+    local s3 = client("s3")
+    for _ = 1, 2 do
+      local url = assert(s3:presign("get_object", { Bucket = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", Key = "a b" }))
+      assert.matches("^https://mfzwi23gnjvgw%.mrap%.accesspoint%.s3%-global%.amazonaws%.com/a%%20b%?X%-Amz%-Algorithm=AWS4%-ECDSA%-P256%-SHA256&", url)
+      assert.matches("&X%-Amz%-Region%-Set=%%2A&", url)
+      url = assert(s3:presign("get_object", { Bucket = "arn:aws:s3:eu-west-1:123456789012:accesspoint/my-ap", Key = "a" }))
+      assert.matches("^https://my%-ap%-123456789012%.s3%-accesspoint%.eu%-west%-1%.amazonaws%.com/a%?.*%%2Feu%-west%-1%%2Fs3%%2F", url)
+    end
+  end)
+
   it("moves a form into the query", function()
     local url = assert(client("sts", { endpoint_url = server.url }):presign("get_caller_identity", {}, { method = "GET" }))
     assert.matches("Action=GetCallerIdentity", url)

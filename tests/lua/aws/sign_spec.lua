@@ -92,12 +92,19 @@ describe("aws.sign", function()
     assert.equal("credentials", err.kind)
   end)
 
+  it("puts a token into the request, over TLS only", function()
+    local with_token = endpoint(nil, { scheme = "bearer" })
+    assert.equal("Bearer abc", assert(sign.request(request(), with_token, { token = "abc" }, {}, NOW)).headers.authorization)
+    local _, err = sign.request(request(), with_token, nil, {}, NOW)
+    assert.equal("NoToken", err.code)
+    with_token.url = "http://h"
+    _, err = sign.request(request(), with_token, { token = "abc" }, {}, NOW)
+    assert.equal("TokenWithoutTls", err.code)
+    assert.is_nil(tostring(err):find("abc", 1, true))
+  end)
+
   it("says what it does not offer", function()
-    for _, operation in ipairs { { authtype = "bearer" }, { auth = { "smithy.api#httpBearerAuth" } } } do
-      local _, err = sign.request(request(), endpoint(), KEYS, {}, NOW, operation)
-      assert.equal("unsupported", err.kind)
-    end
-    local _, err = sign.request(request(), endpoint(nil, { scheme = "bearer" }), KEYS, {}, NOW)
+    local _, err = sign.request(request(), endpoint(), KEYS, {}, NOW, { auth = { "smithy.api#httpApiKeyAuth" } })
     assert.equal("unsupported", err.kind)
   end)
 
