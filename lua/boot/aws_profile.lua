@@ -87,7 +87,8 @@ local function lake_ports(self, all)
   local catalog
   port(self, all, "warehouse", function()
     return require("adapters.aws.warehouse").new { api = self.api, clock = self.clock, table_name = state_table(settings),
-      workgroup = settings.athena_wg, output = settings.athena_output, catalog = settings.athena_catalog }
+      workgroup = settings.athena_wg, output = settings.athena_output, catalog = settings.athena_catalog,
+      first_look_seconds = self.first_look_seconds }
   end)
   port(self, all, "catalog", function()
     catalog = require("adapters.aws.catalog").new { api = self.api, clock = self.clock, warehouse = all.warehouse,
@@ -141,12 +142,12 @@ local function finder(self)
 end
 
 ---@param settings table
----@param options {api: table?, clock: table?}?
+---@param options {api: table?, clock: table?, first_look_seconds: number?}?  for specs
 ---@return table app
 function M.open(settings, options)
   options = options or {}
   local self = { settings = settings, folder = common.lua_folder(), version = require("version").number,
-    clock = options.clock or require("adapters.local.clock").new(),
+    clock = options.clock or require("adapters.local.clock").new(), first_look_seconds = options.first_look_seconds,
     api = options.api or require("adapters.aws.api").new { default = { region = settings.aws_region } } }
   self.pipeline = common.pipeline_getter()
   self.call = common.caller(self)

@@ -39,17 +39,20 @@ local function tell_glue(f, database, name, known)
   assert(f.api:call("glue", known and "update_table" or "create_table", { DatabaseName = database, TableInput = input }))
 end
 
-local function push(f)
+--- Tells Glue of the engine's tables as they are.
+function M.push(f)
   local databases = {}
   for _, one in ipairs(assert(f.api:call("glue", "get_databases", {})).DatabaseList) do databases[one.Name] = true end
   for _, database in ipairs(f.under.lake.catalog:databases()) do
     if not databases[database] then assert(f.api:call("glue", "create_database", { DatabaseInput = { Name = database } })) end
     local known = glue_tables(f, database)
     for _, item in ipairs(f.under.lake.catalog:tables(database, {})) do
-      tell_glue(f, database, item.name, known[item.name])
+      if item.type == "iceberg" then tell_glue(f, database, item.name, known[item.name]) end
       known[item.name] = nil
     end
-    for gone in pairs(known) do assert(f.api:call("glue", "delete_table", { DatabaseName = database, Name = gone })) end
+    for gone, entry in pairs(known) do
+      if entry.Parameters.metadata_location then assert(f.api:call("glue", "delete_table", { DatabaseName = database, Name = gone })) end
+    end
   end
 end
 
@@ -82,7 +85,7 @@ function M.open(options)
     return function(...)
       pull(f)
       local result = table.pack(work(...))
-      push(f)
+      M.push(f)
       return table.unpack(result, 1, result.n)
     end
   end
