@@ -77,8 +77,9 @@ local function by_pattern(records, region)
   return "aws"
 end
 
+local KNOWN_MAX <const> = 100
 local records
-local known = {}
+local known, count = {}, 0
 
 ---The partition of a region, from the shipped list.
 ---@param region string?
@@ -90,7 +91,8 @@ function M.of(region)
   local name = region and records:get("region." .. region)
   name = name and json.decode(name) or by_pattern(records, region)
   outputs = json.decode(records:get("partition." .. name))
-  known[region or ""] = outputs
+  if count >= KNOWN_MAX then known, count = {}, 0 end
+  known[region or ""], count = outputs, count + 1
   return outputs
 end
 

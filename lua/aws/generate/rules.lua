@@ -168,7 +168,7 @@ local function compile(set)
   local names = {}
   collect_names(program.rules, names)
   for name, spec in pairs(program.parameters) do
-    if not names[name] then spec.unused = true end
+    if not names[name] and not spec.required then spec.unused = true end
   end
   return program
 end
