@@ -77,6 +77,8 @@ for _, program in ipairs(journey.programs()) do describe("a refresh on AWS with 
     nothing_left_behind()
   end)
 
+  if program ~= journey.programs()[1] then return end -- the release is tried on the main road
+
   it("lists gold with addresses that open", function()
     world = journey.start(nil, program)
     world:put("gold/dim_resident/data/part-0.parquet", "PAR1 rows PAR1")
