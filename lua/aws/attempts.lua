@@ -88,7 +88,8 @@ local function exchange(call, n)
   end
   if not ok then return nil, err end
   local response
-  response, err = transport.send(request, call.config, { stream = request.stream, timeout = call.policy.remaining(), fresh = runs_once(call) })
+  response, err = transport.send(request, call.config,
+    { stream = request.stream, timeout = call.policy.remaining(), fresh = runs_once(call) })
   if not response then return nil, err end
   local output
   output, err = call.parse(response)

@@ -106,14 +106,15 @@ local function keep_template(client, name, key, call, options)
     client.shared.presigned = held
   end
   options.path = nil
-  held[name], held.count = { options = options, prefix = path:sub(1, -#ending - 1), base = call.request.scheme .. "://" .. call.request.host },
-    held.count + 1
+  held[name] = { options = options, prefix = path:sub(1, -#ending - 1), base = call.request.scheme .. "://" .. call.request.host }
+  held.count = held.count + 1
 end
 
 local function from_template(held, key, credentials, now, expires)
   local options = held.options
   options.path = held.prefix .. sigv4.encode(key, true)
-  options.access_key, options.secret_key, options.session_token = credentials.access_key, credentials.secret_key, credentials.session_token
+  options.access_key, options.secret_key = credentials.access_key, credentials.secret_key
+  options.session_token = credentials.session_token
   options.time, options.expires = now, expires
   local query, message = sigv4.presign(options)
   if not query then return failure.refuse("validation", "CannotPresign", message --[[@as string]]) end

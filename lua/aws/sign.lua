@@ -34,7 +34,8 @@ end
 function M.place(request, endpoint, config)
   local scheme, host, base = endpoint.url:match("^(https?)://([^/?#]+)([^?#]*)$")
   if not scheme then
-    return failure.refuse("config", "InvalidEndpoint", ("'%s' is no endpoint: http:// or https:// and a host"):format(tostring(endpoint.url)))
+    return failure.refuse("config", "InvalidEndpoint",
+      ("'%s' is no endpoint: http:// or https:// and a host"):format(tostring(endpoint.url)))
   end
   local port = host:match(":(%d+)$")
   if port and port == DEFAULT_PORT[scheme] then host = host:sub(1, -#port - 2) end

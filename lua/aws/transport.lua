@@ -52,7 +52,8 @@ local function http_options(request, config, options, left)
   return ca_options(config, {
     method = request.method, url = request.url, headers = headers, body = body, stream = options.stream, fresh = options.fresh,
     connect_timeout = math.min(config.connect_timeout or CONNECT_SECONDS, left or math.huge),
-    read_timeout = config.read_timeout or READ_SECONDS, timeout = left or 0, max_bytes = not options.stream and (options.max_bytes or MAX_ANSWER) or nil,
+    read_timeout = config.read_timeout or READ_SECONDS, timeout = left or 0,
+    max_bytes = not options.stream and (options.max_bytes or MAX_ANSWER) or nil,
   })
 end
 
