@@ -174,4 +174,84 @@ describe("a refresh on AWS", function()
     assert.same({}, cloud.rules())
     assert.is_true(lock_of().released)
   end)
+
+  -- A clock that the spec moves; answers of the service say nothing about the time.
+  local function movable()
+    local clock = require("adapters.local.clock").new()
+    local real = clock.now
+    clock.ahead = 0
+    clock.now = function() return real() + clock.ahead end
+    local function wrap(api)
+      return { client = function(_, ...) return api:client(...) end, call = function(_, ...)
+        local output, failure = api:call(...)
+        return output, failure
+      end }
+    end
+    return clock, wrap
+  end
+
+  local function step_of(job_id, name)
+    for _, step in ipairs(cloud.job(job_id).steps) do
+      if step.name == name then return step end
+    end
+  end
+
+  it("goes on after a runner that died between steps, and does none of them twice", function()
+    local clock, wrap = movable()
+    open { clock = clock, wrap = wrap }
+    local job_id = cloud.begin(RUN)
+    cloud.load_ends(RUN)
+    local first = cloud.ended[#cloud.ended]
+    cloud.until_true(function() return step_of(job_id, "stage_visit").state == "SUCCEEDED" end)
+    first.task:cancel "the machine is gone"
+    first.task:join()
+    cloud.invoke("advance", { jobId = job_id, run = RUN }).task:join() -- too early: the claim of the dead one lives
+    assert.equal("RUNNING", cloud.job(job_id).state)
+    clock.ahead = 61
+    cloud.invoke("advance", { jobId = job_id, run = RUN }).task:join()
+    local job = cloud.job(job_id)
+    assert.equal("SUCCEEDED", job.state)
+    assert.equal(1, step_of(job_id, "stage_visit").attempt)
+    assert.same({ { "2" } }, (cloud.athena.rows "SELECT count(*) FROM gold.fact_visit"))
+    assert.same({}, cloud.rules())
+  end)
+
+  it("is stopped when another refresh has its lock", function()
+    local clock, wrap = movable()
+    open { clock = clock, wrap = wrap }
+    local job_id = cloud.begin(RUN)
+    clock.ahead = 7 * 3600 -- longer than any load may take
+    local other = assert(cloud.app.ports.lock.acquire { key = "full-load", owner = "other", ttl_seconds = 600 })
+    cloud.load_ends(RUN)
+    cloud.settle()
+    local job = cloud.job(job_id)
+    assert.equal("FAILED", job.state)
+    assert.matches("lost its lock", job.error.message)
+    assert.equal(0, cloud.athena.athena.count "StartQueryExecution")
+    assert.same({ "other", other.fence }, { lock_of().owner, lock_of().fence })
+    assert.is_false(lock_of().released)
+  end)
+
+  it("tells a statement that Athena refuses, and goes on from there when it is asked to", function()
+    open()
+    local job_id = cloud.begin(RUN)
+    cloud.before = function(operation, params)
+      if operation == "StartQueryExecution" and params.QueryString:find('MERGE INTO "silver"', 1, true) then
+        return require("scripted").failure("TooManyRequestsException", "Rate exceeded")
+      end
+    end
+    cloud.load_ends(RUN)
+    cloud.settle()
+    local job = cloud.job(job_id)
+    assert.equal("FAILED", job.state)
+    assert.equal("TooManyRequests", job.error.code)
+    assert.equal("SUCCEEDED", step_of(job_id, "stage_visit").state)
+    cloud.before = nil
+    assert(cloud.use("retry_run", { job_id = job_id }))
+    cloud.until_true(function() return cloud.job(job_id).state == "SUCCEEDED" end)
+    cloud.settle()
+    assert.equal(1, step_of(job_id, "stage_visit").attempt)
+    assert.equal(2, step_of(job_id, "merge_visit").attempt)
+    assert.equal(1, cloud.started)
+  end)
 end)

@@ -24,7 +24,7 @@ end
 ---@param overrides table<string, string>?
 function M.api(overrides)
   local known = {}
-  for service, url in pairs(overrides or {}) do known[service] = M.options(url) end
+  for service, url in pairs(overrides or {}) do known[service] = M.options(url, { max_attempts = 1 }) end
   -- a service is started when it is first called
   local options = setmetatable(known, { __index = function(_, service)
     return M.options(services.url(service == "dynamodb" and "dynamodb" or "moto"))

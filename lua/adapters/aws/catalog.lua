@@ -79,7 +79,7 @@ local function tables_of(self, database, alone)
   if not alone then read_ahead(self, database) end
   if ahead and ahead.till >= self.clock.now() then
     local result = ahead.task:join()
-    if result and result[1] then return result[1] end
+    if result then return result[1], result[2] end
   end
   return fetch_tables(self, database)
 end
