@@ -2,6 +2,7 @@
 local endpoint = require "aws.endpoint"
 local failure = require "aws.failure"
 local protocol = require "aws.protocol"
+local quirks = require "aws.quirks"
 
 local M = {}
 
@@ -15,25 +16,13 @@ local M = {}
 
 -- ---- quirks: what no model tells, by service ----
 
-local quirks_of = {}
-
 -- aws/quirks/NAME.lua: operation, or "*", -> hooks. A hook gets its value and the call; it may give another value, or nil and
 -- a failure:
 --   before_serialize(params, call)   after_serialize(request, call)   before_sign(request, call): for each attempt
 --   after_parse(output, call, response)   on_error(failure, call, response): the failure to give instead
 --   mend(failure, call, response): true when the call is worth another attempt at once (M.resolve moves it to another region)
-local function quirks(service)
-  local found = quirks_of[service]
-  if found == nil then
-    local name = "aws.quirks." .. service:gsub("%-", "_")
-    found = (package.preload[name] or package.searchpath(name, package.path)) and require(name) or false
-    quirks_of[service] = found
-  end
-  return found
-end
-
 local function hooks_of(call, name)
-  local by_operation = quirks(call.service)
+  local by_operation = quirks.of(call.service)
   if not by_operation then return nil end
   local every, one = by_operation["*"], by_operation[call.operation.name]
   return every and every[name], one and one[name]

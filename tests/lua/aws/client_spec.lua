@@ -63,6 +63,12 @@ describe("aws.client", function()
     assert.are.equal("credentials", err.kind)
   end)
 
+  it("every file of quirks is in the list of those that have one", function()
+    local found = {}
+    for _, entry in ipairs(require("sm.files").list("lua/aws/quirks")) do found[#found + 1] = (entry.name:gsub("%.lua$", ""):gsub("_", "-")) end
+    assert.are.same(found, require("aws.quirks").services())
+  end)
+
   it("lists the services", function()
     local services = table.concat(aws.services(), " ")
     for _, name in ipairs { "s3", "dynamodb", "athena", "glue", "lambda", "events", "scheduler", "dms", "ssm", "secretsmanager", "sts", "sns",
