@@ -89,7 +89,8 @@ local TEMPLATES_MAX <const> = 64
 local function template_key(client, operation, params, options)
   if client.service ~= "s3" or options.region or options.method or options.headers then return nil end
   local bucket, key = params.Bucket, params.Key
-  if options.anonymous or client.options.anonymous or type(bucket) ~= "string" or type(key) ~= "string" or key == "" or not utf8.len(key) then return nil end
+  if options.anonymous or client.options.anonymous then return nil end
+  if type(bucket) ~= "string" or type(key) ~= "string" or key == "" or not utf8.len(key) then return nil end
   for name in next, params do
     if name ~= "Bucket" and name ~= "Key" then return nil end
   end
