@@ -16,8 +16,10 @@ import json
 import math
 import os
 import random
+import struct
 import sys
 import types
+import zlib
 from xml.sax.saxutils import escape
 
 for name in [n for n in os.environ if n.startswith("AWS_")]:
@@ -32,6 +34,7 @@ import botocore.parsers  # noqa: E402
 import botocore.serialize  # noqa: E402
 import botocore.session  # noqa: E402
 from botocore.config import Config  # noqa: E402
+from botocore.exceptions import EventStreamError  # noqa: E402
 
 REGION = "eu-central-1"
 NOW = datetime.datetime(2026, 11, 21, 9, 0, 0)
@@ -426,6 +429,110 @@ def error_answer(protocol, model, shape, value, rng):
     return {}, f"<ErrorResponse>{error}<RequestId>r1</RequestId></ErrorResponse>".encode()
 
 
+# ---- streams of events ----
+
+
+def frame(headers, payload):
+    """One message; headers are (name, type number, value)."""
+    packed = b""
+    for name, kind, value in headers:
+        packed += struct.pack("B", len(name)) + name.encode() + struct.pack("B", kind)
+        if kind in (4, 8):
+            packed += struct.pack(">i" if kind == 4 else ">q", value)
+        elif kind in (6, 7):
+            data = value if isinstance(value, bytes) else value.encode()
+            packed += struct.pack(">H", len(data)) + data
+    prelude = struct.pack(">II", len(packed) + len(payload) + 16, len(packed))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + packed + payload
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
+def event_headers(shape, value):
+    out = []
+    for name, member in shape.members.items():
+        if member.serialization.get("eventheader") and name in value:
+            kind = {"boolean": 0 if value[name] else 1, "integer": 4, "long": 8, "timestamp": 8, "blob": 6}.get(member.type_name, 7)
+            data = int(value[name].timestamp() * 1000) if member.type_name == "timestamp" else value[name]
+            out.append((name, kind, data))
+    return out
+
+
+def event_frame(protocol, model, name, shape, value, rng):
+    kind = "exception" if shape.metadata.get("exception") else "event"
+    headers = [(":message-type", 7, kind), (":exception-type" if kind == "exception" else ":event-type", 7, name)] + event_headers(shape, value)
+    payload = [(n, m) for n, m in shape.members.items() if m.serialization.get("eventpayload")]
+    if payload:
+        member_name, member = payload[0]
+        data = value.get(member_name)
+        if data is None:
+            body = b"{}" if protocol.endswith("json") and member.type_name == "structure" else b""
+            if member.type_name == "structure" and protocol == "rest-xml":
+                body = b"<E/>"
+        elif member.type_name in ("blob", "string"):
+            body = data if isinstance(data, bytes) else data.encode()
+        else:
+            body = document_body(protocol, model, member, data, rng)
+        return frame(headers, body)
+    rest = {k: v for k, v in value.items() if not shape.members[k].serialization.get("eventheader")}
+    return frame(headers, document_body(protocol, model, shape, rest, rng))
+
+
+class Chunks:
+    """A body as the network cuts it."""
+
+    def __init__(self, data, rng):
+        self.data, self.rng = data, rng
+
+    def stream(self):
+        at = 0
+        while at < len(self.data):
+            size = self.rng.randrange(1, 200)
+            yield self.data[at:at + size]
+            at += size
+
+    def close(self):
+        pass
+
+
+def stream_answer(protocol, model, maker, rng):
+    shape = model.output_shape
+    name = shape.event_stream_name
+    stream = shape.members[name]
+    value = maker.structure(shape, 0)
+    value.pop(name, None)
+    body, headers = b"", {}
+    if protocol.startswith("rest"):
+        headers = header_values(shape, value)
+    else:
+        body = frame([(":message-type", 7, "event"), (":event-type", 7, "initial-response")], document_body(protocol, model, shape, value, rng))
+    kinds = [(n, m) for n, m in stream.members.items() if not m.metadata.get("exception")]
+    for _ in range(rng.randrange(0, 4)):
+        event, member = rng.choice(kinds)
+        body += event_frame(protocol, model, event, member, maker.structure(member, 1), rng)
+    failing = [(n, m) for n, m in stream.members.items() if m.metadata.get("exception")]
+    if failing and rng.random() < 0.3:
+        event, member = rng.choice(failing)
+        body += event_frame(protocol, model, event, member, maker.structure(member, 1), rng)
+    return headers, body
+
+
+def read_stream(protocol, model, headers, body, rng):
+    response = {"status_code": 200, "headers": botocore.compat.HTTPHeaders.from_dict(headers), "body": Chunks(body, rng), "context": {"operation_name": model.name}}
+    parsed = botocore.parsers.create_parser(protocol).parse(response, model.output_shape)
+    parsed.pop("ResponseMetadata", None)
+    name, found = model.output_shape.event_stream_name, []
+    try:
+        for event in parsed[name]:
+            found.append(event)
+    except EventStreamError as e:
+        parsed["$failed"] = e.response["Error"]["Code"]
+    parsed[name] = found
+    return parsed
+
+
+# ---- all answers ----
+
+
 def read_answer(session, protocol, model, status, headers, body):
     response = {"status_code": status, "headers": botocore.compat.HTTPHeaders.from_dict(headers), "body": body, "context": {"operation_name": model.name}}
     parser = botocore.parsers.create_parser(protocol)
@@ -443,8 +550,7 @@ def read_answer(session, protocol, model, status, headers, body):
 def answers(session, service, count, rng, out):
     service_model = session.get_service_model(service)
     protocol = service_model.resolved_protocol
-    names = [n for n in service_model.operation_names if usable(service_model.operation_model(n))
-             and not service_model.operation_model(n).has_event_stream_output]
+    names = [n for n in service_model.operation_names if usable(service_model.operation_model(n))]
     for index in range(count):
         name = names[index % len(names)] if count >= len(names) else rng.choice(names)
         model = service_model.operation_model(name)
@@ -452,11 +558,15 @@ def answers(session, service, count, rng, out):
         is_error = bool(model.error_shapes) and rng.random() < 0.15
         shape, status = (rng.choice(model.error_shapes), 400) if is_error else (model.output_shape, 200)
         value = maker.structure(shape, 0) if shape else {}
-        make = error_answer if is_error else answer_of
-        headers, body = make(protocol, model, shape, value, rng)
+        streamed = not is_error and model.has_event_stream_output
+        if streamed:
+            headers, body = stream_answer(protocol, model, maker, rng)
+        else:
+            headers, body = (error_answer if is_error else answer_of)(protocol, model, shape, value, rng)
         line = {"service": service, "operation": name, "status": status, "headers": headers, "body": base64.b64encode(body).decode()}
         try:
-            line["result"] = tagged(read_answer(session, protocol, model, status, headers, body))
+            result = read_stream(protocol, model, headers, body, rng) if streamed else read_answer(session, protocol, model, status, headers, body)
+            line["result"] = tagged(result)
             json.dumps(line)
         except Exception as e:
             line.pop("result", None)

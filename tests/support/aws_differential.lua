@@ -193,6 +193,23 @@ local function error_difference(line, failure)
   return nil
 end
 
+-- Reads the events of a stream into a list, and compares how it ends.
+local function stream_difference(expected, output)
+  for name, value in pairs(output) do
+    if type(value) == "function" then
+      local events, event, failure = json.array {}, value()
+      while event do
+        events[#events + 1] = event
+        event, failure = value()
+      end
+      output[name] = events
+      if (failure and failure.code) ~= expected["$failed"] then return ("ends with %s, not %s"):format(tostring(failure), tostring(expected["$failed"])) end
+    end
+  end
+  expected["$failed"] = nil
+  return nil
+end
+
 ---Why we read an answer otherwise than botocore; nil when both read the same.
 ---@param line table
 ---@return string?
@@ -207,6 +224,8 @@ function M.answer(line)
   end
   if not output then return tostring(failure) end
   local expected = untagged(line.result)
+  local why = stream_difference(expected, output)
+  if why then return why end
   local shape = operation.output and model:shape(operation.output.shape)
   -- An empty payload that is no stream is absent here, and an empty value there.
   local payload = shape and shape.payload
