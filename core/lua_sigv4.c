@@ -235,20 +235,19 @@ static int l_presign(lua_State *L)
 
 /* ---- chains ---- */
 
-static int push_next(lua_State *L, const char *kind, bool event)
+static int push_next(lua_State *L, enum sm_sigv4_part part)
 {
 	struct sm_error err;
 	struct sm_sigv4_scope scope = {0};
-	struct sm_bytes header, payload, before;
+	struct sm_bytes bytes, before;
 	char signature[SM_SHA256_HEX];
 	luaL_checktype(L, 1, LUA_TTABLE);
+	bytes.data = luaL_checklstring(L, 2, &bytes.len);
 	read_scope(L, &scope);
 	before = text_option(L, "signature", NULL);
 	luaL_argcheck(L, before.len == SM_SHA256_HEX, 1, "signature must be the one before, 64 digits");
 	memcpy(signature, before.data, SM_SHA256_HEX);
-	header.data = event ? luaL_checklstring(L, 2, &header.len) : "";
-	payload.data = luaL_checklstring(L, event ? 3 : 2, &payload.len);
-	if (sm_sigv4_next(the_signer(L), &scope, kind, event ? &header : NULL, payload, signature, &err) != SM_OK)
+	if (sm_sigv4_next(the_signer(L), &scope, part, bytes, signature, &err) != SM_OK)
 		return sm_push_error(L, &err);
 	lua_pushlstring(L, signature, sizeof(signature));
 	return 1;
@@ -257,19 +256,13 @@ static int push_next(lua_State *L, const char *kind, bool event)
 /* chunk({ access_key, secret_key, region, service, time, signature }, bytes) -> the chunk's signature. */
 static int l_chunk(lua_State *L)
 {
-	return push_next(L, "AWS4-HMAC-SHA256-PAYLOAD", false);
+	return push_next(L, SM_SIGV4_CHUNK);
 }
 
 /* trailer({ like chunk }, text) -> signature of the trailing headers, given as "name:value\n" each. */
 static int l_trailer(lua_State *L)
 {
-	return push_next(L, "AWS4-HMAC-SHA256-TRAILER", false);
-}
-
-/* event({ like chunk }, header, payload) -> signature of an event-stream message; header has its encoded :date. */
-static int l_event(lua_State *L)
-{
-	return push_next(L, "AWS4-HMAC-SHA256-PAYLOAD", true);
+	return push_next(L, SM_SIGV4_TRAILER);
 }
 
 /* ---- texts ---- */
@@ -327,8 +320,8 @@ static int l_sha256_hex(lua_State *L)
 int luaopen_sm_sigv4(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-	    {"sign", l_sign},   {"presign", l_presign}, {"chunk", l_chunk}, {"trailer", l_trailer},
-	    {"event", l_event}, {"encode", l_encode},   {"query", l_query}, {NULL, NULL}};
+	    {"sign", l_sign},     {"presign", l_presign}, {"chunk", l_chunk}, {"trailer", l_trailer},
+	    {"encode", l_encode}, {"query", l_query},     {NULL, NULL}};
 	static const luaL_Reg none[] = {{NULL, NULL}}, meta[] = {{"__gc", l_signer_gc}, {NULL, NULL}};
 	luaL_newlibtable(L, functions);
 	sm_make_type(L, SIGNER_TYPE, none, meta);

@@ -609,41 +609,27 @@ enum sm_status sm_sigv4_presign(struct sm_sigv4 *signer, const struct sm_sigv4_r
 
 /* ---- chains ---- */
 
-static void put_hash(struct sm_sigv4 *signer, struct sm_bytes text)
+enum sm_status sm_sigv4_next(struct sm_sigv4 *signer, const struct sm_sigv4_scope *scope, enum sm_sigv4_part part,
+                             struct sm_bytes bytes, char signature[SM_SHA256_HEX], struct sm_error *err)
 {
 	char hash[SM_SHA256_HEX];
-	sm_sha256_hex(text.data, text.len, hash);
-	put(signer, &signer->to_sign, hash, sizeof(hash));
-}
-
-enum sm_status sm_sigv4_next(struct sm_sigv4 *signer, const struct sm_sigv4_scope *scope, const char *kind,
-                             const struct sm_bytes *header, struct sm_bytes payload, char signature[SM_SHA256_HEX],
-                             struct sm_error *err)
-{
-	bool trailer = strcmp(kind, "AWS4-HMAC-SHA256-TRAILER") == 0;
 	struct sm_buf *out = &signer->to_sign;
 	signer->failed = false;
 	if (scope->v4a)
-		return sm_fail(err, SM_INVALID, "chunks and events are signed with version 4 only");
+		return sm_fail(err, SM_INVALID, "chunks are signed with version 4 only");
 	enum sm_status status = put_date(signer, scope->time, err);
 	if (status != SM_OK)
 		return status;
+	sm_sha256_hex(bytes.data, bytes.len, hash);
 	sm_buf_reset(out);
-	put_text(signer, out, kind);
-	put(signer, out, "\n", 1);
+	put_text(signer, out, part == SM_SIGV4_CHUNK ? "AWS4-HMAC-SHA256-PAYLOAD\n" : "AWS4-HMAC-SHA256-TRAILER\n");
 	put_text(signer, out, signer->date);
 	put(signer, out, "\n", 1);
 	put_scope(signer, out, scope);
 	put(signer, out, "\n", 1);
 	put(signer, out, signature, SM_SHA256_HEX);
-	put(signer, out, "\n", 1);
-	if (header != NULL)
-		put_hash(signer, *header);
-	else if (!trailer)
-		put_text(signer, out, EMPTY_HASH);
-	if (!trailer)
-		put(signer, out, "\n", 1);
-	put_hash(signer, payload);
+	put_text(signer, out, part == SM_SIGV4_CHUNK ? "\n" EMPTY_HASH "\n" : "\n");
+	put(signer, out, hash, sizeof(hash));
 	if (signer->failed)
 		return sm_fail(err, SM_NOMEM, "no memory for a signature");
 	status = sign_text(signer, scope, err);

@@ -77,14 +77,11 @@ enum sm_status sm_sigv4_sign(struct sm_sigv4 *signer, const struct sm_sigv4_requ
 /* Query form: signer->out is the whole query, signature last. */
 enum sm_status sm_sigv4_presign(struct sm_sigv4 *signer, const struct sm_sigv4_request *request, struct sm_error *err);
 
-/*
- * The next signature of a chain, from the one before it (signature: 64 digits, replaced). kind is
- * "AWS4-HMAC-SHA256-PAYLOAD" for a chunk or an event, "AWS4-HMAC-SHA256-TRAILER" for trailers; first is hashed when
- * there is a second text (events: header, payload), or the hash of nothing is put in its place (chunks).
- */
-enum sm_status sm_sigv4_next(struct sm_sigv4 *signer, const struct sm_sigv4_scope *scope, const char *kind,
-                             const struct sm_bytes *header, struct sm_bytes payload, char signature[SM_SHA256_HEX],
-                             struct sm_error *err);
+enum sm_sigv4_part { SM_SIGV4_CHUNK, SM_SIGV4_TRAILER };
+
+/* The next signature of a chunked body's chain, from the one before it (64 digits, replaced). */
+enum sm_status sm_sigv4_next(struct sm_sigv4 *signer, const struct sm_sigv4_scope *scope, enum sm_sigv4_part part,
+                             struct sm_bytes bytes, char signature[SM_SHA256_HEX], struct sm_error *err);
 
 /* Everything but A-Z a-z 0-9 - . _ ~ (and "/" if kept) as %XX. */
 enum sm_status sm_sigv4_encode(struct sm_buf *out, struct sm_bytes text, bool keep_slash);

@@ -29,13 +29,6 @@ function sigv4.chunk(chain, bytes) end
 ---@return string? signature
 function sigv4.trailer(chain, text) end
 
----The signature of an event-stream message that is sent.
----@param chain sm.sigv4.Chain
----@param header string the encoded :date header
----@param payload string the message that is wrapped
----@return string? signature
-function sigv4.event(chain, header, payload) end
-
 ---Everything but A-Z a-z 0-9 - . _ ~ as %XX, in upper case.
 ---@param text string
 ---@param keep_slash boolean?
