@@ -20,9 +20,16 @@ local function seconds_left(family, context)
   return left and math.max(0, math.min(left, family.limit_seconds)) or family.limit_seconds
 end
 
--- The settings of use cases, with the time that this very request has.
-local function settings_within(settings, seconds)
-  return setmetatable({ request_seconds = seconds }, { __index = settings })
+local RESERVE_BYTES <const> = 64 << 10 -- for headers, and what stands around a body
+
+local function wants_stream(house, family)
+  return family.streams and house.settings.invoke_mode == "response_stream"
+end
+
+-- The settings of use cases, with the time that this very request has, and the bytes that its answer may have.
+local function settings_within(house, family, context)
+  local bytes = not wants_stream(house, family) and family.max_bytes - RESERVE_BYTES or nil
+  return setmetatable({ request_seconds = seconds_left(family, context), answer_bytes = bytes }, { __index = house.visible })
 end
 
 -- A base path that only the operator knows.
@@ -36,7 +43,7 @@ local function complete(request, house, family, context)
   request.request_id = request_id(request, context)
   without_base(request, settings.base_path)
   request.base_url = settings.public_url and settings.public_url:gsub("/$", "") or request.origin and request.origin .. request.prefix
-  request.settings = settings_within(house.visible, seconds_left(family, context))
+  request.settings = settings_within(house, family, context)
   request.bytes = 0
   return request
 end
@@ -115,10 +122,6 @@ end
 local function family_of(entry, event)
   local family = require("entry.lambda." .. entry.file)
   return family.variant and family.variant(event) or family
-end
-
-local function wants_stream(house, family)
-  return family.streams and house.settings.invoke_mode == "response_stream"
 end
 
 local function out(house, family, request, answer, event, context)

@@ -5,6 +5,7 @@
 -- What you may change here: LAYERS, which layers are listed; the words of the message; what a caller may name.
 -- Cooldown, lock key and listing limits are settings.
 local errors = require "lib.errors"
+local listing = require "domain.lakehouse.listing"
 local shape = require "lib.shape"
 local starting = require "domain.lakehouse.starting"
 
@@ -34,7 +35,7 @@ local function list_layers(ports, run, ctx, max_dirs)
   if not listed then return nil, err end
   local layers = { ttl_seconds = settings.presign_ttl_seconds }
   for i, layer in ipairs(LAYERS) do layers[layer] = listed[i] end
-  return layers
+  return listing.fit(layers, LAYERS, settings.answer_bytes)
 end
 
 local function refused(ports, run, ctx, err)

@@ -238,6 +238,7 @@ describe("REST API events", function()
     call(events.rest("POST", "/query", { body = { sql = "x" } }), { request_id = "r", remaining = function() return 900 end })
     assert.are.equal(29, seen[#seen].ctx.settings.request_seconds)
     assert.are.equal("full-load", seen[#seen].ctx.settings.resource_key)
+    assert.are.equal((6 << 20) - (64 << 10), seen[#seen].ctx.settings.answer_bytes)
   end)
 
   it("keep a harmless request id of the caller's", function()
