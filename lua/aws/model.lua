@@ -19,6 +19,8 @@ Model.__index = Model
 
 -- ---- short forms in the file: aws.generate.records writes them ----
 
+local REQUIRED <const> = ("!"):byte()
+
 -- "Name string" or "Item map ItemMap" -> a reference.
 local function ref_of(short)
   if type(short) ~= "string" then return short end
@@ -26,12 +28,25 @@ local function ref_of(short)
   return { name = name ~= "" and name or nil, type = kind, shape = shape ~= "" and shape or nil }
 end
 
+-- "Name!" is a required member.
+local function full_members(members)
+  local required
+  for i = 1, #members do
+    local member = ref_of(members[i])
+    local name = member.name
+    if name:byte(-1) == REQUIRED then
+      member.name = name:sub(1, -2)
+      required = required or {}
+      required[#required + 1] = member.name
+    end
+    members[i] = member
+  end
+  return required
+end
+
 local function full_shape(shape, name)
   shape.name, shape.type = name, shape.type or "structure"
-  local members = shape.members
-  if members then
-    for i = 1, #members do members[i] = ref_of(members[i]) end
-  end
+  if shape.members then shape.required = full_members(shape.members) end
   shape.member, shape.key, shape.value = ref_of(shape.member), ref_of(shape.key), ref_of(shape.value)
   return shape
 end

@@ -16,7 +16,7 @@ local DROPPED <const> = {
 local STRUCTURED <const> = { structure = true, list = true, map = true }
 local OPERATION_FIELDS <const> = {
   "name", "http", "authtype", "auth", "unsignedPayload", "httpChecksum", "httpChecksumRequired", "requestcompression",
-  "staticContextParams", "operationContextParams", "endpoint", "endpointdiscovery", "endpointoperation", "idempotent", "readonly",
+  "staticContextParams", "operationContextParams", "endpoint", "endpointdiscovery",
 }
 
 local Compactor = {}

@@ -46,7 +46,7 @@ end
 
 -- ---- short forms of what most members and operations are; aws.model reads them ----
 
--- "Name string", "Item map ItemMap": a member without further traits.
+-- "Name string", "Item! map ItemMap": a member without further traits.
 local function short_ref(ref)
   if type(ref) ~= "table" then return ref end
   local count = 0
@@ -56,11 +56,49 @@ local function short_ref(ref)
   return count == (ref.name and 2 or 1) + (ref.shape and 1 or 0) and text or ref
 end
 
+-- "Name!" is a required member.
+local function mark_required(shape)
+  local required = {}
+  for _, name in ipairs(shape.required or {}) do required[name] = true end
+  for _, member in ipairs(shape.members or {}) do
+    if required[member.name] then member.name = member.name .. "!" end
+  end
+  shape.required = nil
+end
+
 local function short_shape(shape)
+  mark_required(shape)
   for i, member in ipairs(shape.members or {}) do shape.members[i] = short_ref(member) end
   shape.member, shape.key, shape.value = short_ref(shape.member), short_ref(shape.key), short_ref(shape.value)
   shape.name = nil
   if shape.type == "structure" then shape.type = nil end
+end
+
+-- Codes that more than one error has.
+local function shared_codes(records)
+  local owners, shared = {}, {}
+  for key, shape in pairs(records) do
+    local name = key:match("^shape%.(.*)$")
+    if name and shape.exception then
+      local code = shape.error and shape.error.code or name
+      if owners[code] then shared[code] = true end
+      owners[code] = name
+    end
+  end
+  return shared
+end
+
+-- An error is found by its code; an operation lists those that are not found so.
+local function ambiguous(records, errors, shared)
+  local out
+  for _, name in ipairs(errors or {}) do
+    local shape = records["shape." .. name]
+    if not shape.exception or shared[shape.error and shape.error.code or name] then
+      out = out or json.array()
+      out[#out + 1] = name
+    end
+  end
+  return out
 end
 
 local function short_operation(operation)
@@ -70,8 +108,15 @@ local function short_operation(operation)
 end
 
 local function shorten(records)
+  local shared = shared_codes(records)
   for key, value in pairs(records) do
-    if key:find("^shape%.") then short_shape(value) elseif key:find("^operation%.") then short_operation(value) end
+    if key:find("^operation%.") then
+      value.errors = ambiguous(records, value.errors, shared)
+      short_operation(value)
+    end
+  end
+  for key, value in pairs(records) do
+    if key:find("^shape%.") then short_shape(value) end
   end
   return records
 end
