@@ -57,11 +57,29 @@ function M.stats(execution)
   return { scanned_bytes = stats.scanned_bytes, execution_time_ms = stats.execution_ms }
 end
 
---- A page as callers see it. Rows are JSON already and stay untouched.
+-- What rows take in an answer that is quoted once more on its way.
+local function bytes_of(rows_text)
+  local bytes = 0
+  for _, row in ipairs(rows_text) do
+    local _, escaped = row:gsub('["\\]', "")
+    bytes = bytes + #row + escaped + 1
+  end
+  return bytes
+end
+
+--- A page as callers see it. Rows are JSON already and stay untouched. A page that does not get through is refused with the id
+--- of the query, so that smaller ones can be read.
 ---@param execution table
 ---@param page table
----@return table
-function M.page(execution, page)
+---@param max_bytes integer?  of the answer
+---@return table|nil, Error?
+function M.page(execution, page, max_bytes)
+  local bytes = max_bytes and bytes_of(page.rows_text) or 0
+  if max_bytes and bytes > max_bytes then
+    return nil, errors.new("PayloadTooLarge", ("a page of %d rows takes %d bytes, and at most %d get through here: read the rows of "
+      .. "queryExecutionId with a smaller maxRows"):format(#page.rows_text, bytes, max_bytes),
+      { query_execution_id = execution.id, max_bytes = max_bytes })
+  end
   return {
     columns = json.list(page.columns), column_types = json.list(page.column_types),
     rows = json.raw("[" .. table.concat(page.rows_text, ",") .. "]"),

@@ -80,7 +80,7 @@ function M.run(ports, input, ctx)
   local page
   page, err = ports.warehouse.results(execution.id, { max_rows = input.max_rows, token = input.next_page_token })
   if not page then return nil, err end
-  return executions.page(execution, page)
+  return executions.page(execution, page, ctx.settings.answer_bytes)
 end
 
 return M

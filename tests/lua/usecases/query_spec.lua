@@ -50,6 +50,21 @@ describe("query", function()
     assert.same({ max_rows = 7, token = "t" }, ports.warehouse.read.options)
   end)
 
+  it("refuses a page that the answer cannot carry, with the id under which smaller ones are read", function()
+    local ports = fakes.ports()
+    local settings = setmetatable({ answer_bytes = 5 << 20 }, { __index = fakes.settings })
+    local rows = {}
+    for i = 1, 1000 do rows[i] = '["' .. ("x"):rep(6000) .. '"]' end
+    ports.warehouse.results = function(_, options)
+      return { columns = { "a" }, column_types = { "varchar" }, rows_text = table.move(rows, 1, options.max_rows, 1, {}) }
+    end
+    local page, err = call("query", ports, { sql = "SELECT 1", max_rows = 1000 }, fakes.ctx { settings = settings })
+    assert.is_nil(page)
+    assert.equal("PayloadTooLarge", err.code)
+    assert.equal("e1", err.details.query_execution_id)
+    assert.is_table(call("query", ports, { query_execution_id = "e1", max_rows = 500 }, fakes.ctx { settings = settings }))
+  end)
+
   it("refuses to show somebody else's query, as if there were none", function()
     local ports = fakes.ports()
     call("query", ports, { sql = "SELECT 1" })
