@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #define TEXT_MAX ((size_t)8 * 1024 * 1024) /* of a canonical request */
+#define KEEP_MAX ((size_t)256 * 1024)      /* of a buffer between two requests */
 #define EXPIRES_MAX 604800                 /* a week */
 #define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define BYTES(text) ((struct sm_bytes){text, strlen(text)})
@@ -467,10 +468,21 @@ static enum sm_status sign_text(struct sm_sigv4 *signer, const struct sm_sigv4_s
 	return SM_OK;
 }
 
+/* A giant of a request leaves no giant buffers behind. */
+static void forget_giants(struct sm_sigv4 *signer)
+{
+	struct sm_buf *all[] = {&signer->entries,   &signer->text,    &signer->signed_headers,
+	                        &signer->canonical, &signer->to_sign, &signer->out};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i]->cap > KEEP_MAX)
+			sm_buf_free(all[i]);
+}
+
 static enum sm_status check_request(struct sm_sigv4 *signer, const struct sm_sigv4_request *request,
                                     struct sm_error *err)
 {
 	signer->failed = false;
+	forget_giants(signer);
 	if (request->path.len > 0 && *(const char *)request->path.data != '/')
 		return sm_fail(err, SM_INVALID, "the path of a request starts with /");
 	return put_date(signer, request->scope.time, err);

@@ -107,6 +107,7 @@ TEST(a_request_without_end_is_refused)
 	CHECK(sm_sigv4_presign(&signer, &request, &err) == SM_LIMIT);
 	request.path = TEXT("/");
 	CHECK(sm_sigv4_sign(&signer, &request, &err) == SM_OK);
+	CHECK(signer.canonical.cap <= 256 * 1024 && signer.out.cap <= 256 * 1024);
 	sm_sigv4_free(&signer);
 	free(path);
 }
