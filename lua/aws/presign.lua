@@ -83,7 +83,8 @@ end
 
 -- ---- many URLs of one bucket ----
 
--- Everything but the key of an S3 URL is the same for a bucket: what was built for one is kept, by operation and bucket.
+-- Everything but the key of an S3 URL is the same for a bucket: what was built for one is kept, by operation, bucket and the
+-- region where the bucket was found.
 local TEMPLATES_MAX <const> = 64
 
 local function template_key(client, operation, params, options)
@@ -94,7 +95,8 @@ local function template_key(client, operation, params, options)
   for name in next, params do
     if name ~= "Bucket" and name ~= "Key" then return nil end
   end
-  return operation.name .. "\0" .. bucket
+  local regions = client.shared.bucket_regions
+  return operation.name .. "\0" .. bucket .. "\0" .. (regions and regions[bucket] or "")
 end
 
 -- Keeps what a request was signed with, when its path ends with the key.

@@ -105,6 +105,13 @@ describe("aws.presign", function()
     end
   end)
 
+  it("signs for the region where a call has found the bucket", function()
+    local s3 = client("s3", { endpoint_url = server.url })
+    assert.matches("%%2Feu%-central%-1%%2F", (assert(s3:presign("get_object", { Bucket = "b", Key = "k" }))))
+    s3.shared.bucket_regions = { b = "us-west-2" }
+    for _ = 1, 2 do assert.matches("%%2Fus%-west%-2%%2F", (assert(s3:presign("get_object", { Bucket = "b", Key = "k" })))) end
+  end)
+
   it("moves a form into the query", function()
     local url = assert(client("sts", { endpoint_url = server.url }):presign("get_caller_identity", {}, { method = "GET" }))
     assert.matches("Action=GetCallerIdentity", url)
