@@ -6,6 +6,9 @@ local failure = require "aws.failure"
 
 local M = {}
 
+-- Of the files: raised when a program cannot read what another has made.
+M.FORMAT = 1
+
 ---@class aws.Ref
 ---@field type string    "structure", "list", "map" or a scalar type
 ---@field shape string?  name of the structure, list or map
@@ -180,7 +183,11 @@ local function from_file(name, path)
     return full and full(value, rest) or value
   end
   if not records:get("metadata") then return failure.refuse("config", "UnreadableModel", path .. " is not a service model") end
-  return new(name, read, function(prefix) return records:keys(prefix) end)
+  local model = new(name, read, function(prefix) return records:keys(prefix) end)
+  if model.metadata.format ~= M.FORMAT then
+    return failure.refuse("config", "UnreadableModel", ("%s was made by another version: ./sewing aws-model add %s"):format(path, name))
+  end
+  return model
 end
 
 -- Services that people also call by the name of their host.

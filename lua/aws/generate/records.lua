@@ -2,6 +2,7 @@
 local botocore = require "aws.generate.botocore"
 local compact = require "aws.generate.compact"
 local json = require "sm.json"
+local model = require "aws.model"
 local names = require "aws.names"
 local rules = require "aws.generate.rules"
 
@@ -144,6 +145,7 @@ function M.of_service(root, service)
   add_paginators(records, parts.paginators, method_names)
   add_waiters(records, parts.waiters)
   if parts.rules then add_endpoint(records, parts.rules, service) end
+  records.metadata.format = model.FORMAT
   return M.text(shorten(records))
 end
 

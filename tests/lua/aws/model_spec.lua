@@ -53,6 +53,22 @@ describe("aws.model", function()
     end
   end)
 
+  it("refuses a file that it cannot read", function()
+    local files = require "sm.files"
+    local dir, path = assert(files.temp_dir()), package.path
+    package.path = dir .. "/?.lua;" .. path
+    assert(files.mkdir(dir .. "/aws/models"))
+    for name, text in pairs { oldish = 'metadata\t{"format":0}\n', nonsense = "hello\n", empty = "" } do
+      assert(files.write(("%s/aws/models/%s.txt"):format(dir, name), text))
+      local none, err = model.load(name)
+      assert.is_nil(none)
+      assert.are.equal("UnreadableModel", err.code)
+      assert.matches(name, err.message)
+    end
+    package.path = path
+    files.remove_tree(dir)
+  end)
+
   it("names of other kinds lead to the file's", function()
     assert.are.equal("cloudwatch", assert(model.load("monitoring")).name)
   end)
