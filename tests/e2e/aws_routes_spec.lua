@@ -7,7 +7,9 @@ describe("the API on AWS", function()
   if not journey.available() then return pending "moto or the program bootstrap is not there" end
 
   local world
-  setup(function() world = journey.start() end)
+  setup(function()
+    world = journey.start { functions = { health = { handler = "lakehouse/health" }, schemas = { handler = "lakehouse/schemas" } } }
+  end)
   teardown(function() world:stop() end)
   before_each(function() world.caller = nil end)
   after_each(function() assert.is_nil(world.server.complaint()) end)
@@ -71,6 +73,23 @@ describe("the API on AWS", function()
     assert.are.equal(200, head.statusCode)
     assert.are.equal("application/x-ndjson", head.headers["Content-Type"])
     assert.are.same({ a = "10", b = "10" }, json.decode(body))
+  end)
+
+  it("may be cut into a function for each route, behind whatever path", function()
+    for _, event in ipairs { { httpMethod = "GET", headers = json.null, body = json.null }, events.http_api("GET", "/other/name"),
+      events.alb("GET", "/health") } do
+      local value = assert(world.lambda:invoke("health", event))
+      assert.are.equal(200, value.statusCode)
+      assert.are.equal("ok", json.decode(value.body).status)
+    end
+    assert.are.equal("ok", assert(world.lambda:invoke("health", json.null)).status)
+    assert.are.equal(200, assert(world.lambda:invoke("schemas", events.rest("GET", "/schemas"))).statusCode)
+  end)
+
+  it("tells a state machine that waits for its token", function()
+    assert.are.equal("ok", assert(world.lambda:invoke("health", { taskToken = "AAAA", input = {} })).status)
+    assert.are.equal("AAAA", world.tasks[1].taskToken)
+    assert.are.equal("ok", json.decode(world.tasks[1].output).status)
   end)
 
   it("goes on after events that are no requests", function()

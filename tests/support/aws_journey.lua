@@ -110,6 +110,10 @@ local function answer(world, request)
   local target = request.headers["x-amz-target"]
   -- moto looks at a condition and writes in two moves, so two writers at a time may both win
   if target and target:find("^DynamoDB") then return world.writes:with(forward, world, request) end
+  if target == "AWSStepFunctions.SendTaskSuccess" then
+    world.tasks[#world.tasks + 1] = json.decode(request.body)
+    return { headers = { ["Content-Type"] = "application/x-amz-json-1.0" }, body = "{}" }
+  end
   if target == "AmazonAthena.StartQueryExecution" then return start_query(world, request, json.decode(request.body)) end
   if target == "AmazonAthena.GetQueryExecution" then return get_query(world, request) end
   if target == "AmazonAthena.BatchGetQueryExecution" then return get_queries(world, request) end
@@ -216,11 +220,11 @@ local function direct_api()
   return require("adapters.aws.api").new(options)
 end
 
----@param options table?   timeouts = { advance = seconds }, env
+---@param options table?   timeouts = { advance = seconds }, env, functions: more of them
 ---@param program string?  the bootstrap
 function M.start(options, program)
   options = options or {}
-  local self = setmetatable({ moto = require("aws_services").url "moto", statements = {}, tokens = {}, sql = {}, turn = task.mutex(), writes = task.mutex() }, World)
+  local self = setmetatable({ moto = require("aws_services").url "moto", statements = {}, tasks = {}, tokens = {}, sql = {}, turn = task.mutex(), writes = task.mutex() }, World)
   fixture.reset_moto()
   self.api = direct_api()
   self.bucket = fixture.bucket(self.api)
@@ -236,12 +240,14 @@ function M.start(options, program)
     COOLDOWN_SECONDS = "0", ALLOWED_ORIGIN = "https://lake.example.org" }
   for name, value in pairs(options.env or {}) do env[name] = value end
   local timeouts = options.timeouts or {}
-  self.lambda = lambda_service.start { env = env, program = program, functions = {
+  local functions = {
     api = { handler = "api", timeout = timeouts.api or 29 },
     orchestrator = { handler = "lakehouse/orchestrate", timeout = timeouts.orchestrate or 30 },
     url = { handler = "api", timeout = 29, env = { SEWING_INVOKE_MODE = "response_stream" } },
     ["athena-runner"] = { handler = "lakehouse/advance", timeout = timeouts.advance or 60 },
-  } }
+  }
+  for name, one in pairs(options.functions or {}) do functions[name] = one end
+  self.lambda = lambda_service.start { env = env, program = program, functions = functions }
   return self
 end
 
