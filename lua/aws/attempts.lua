@@ -89,7 +89,7 @@ local function exchange(call, n)
   if not ok then return nil, err end
   local response
   response, err = transport.send(request, call.config,
-    { stream = request.stream, timeout = call.policy.remaining(), fresh = runs_once(call) })
+    { stream = request.stream, timeout = call.policy.remaining(), fresh = call.fresh or runs_once(call) })
   if not response then return nil, err end
   local output
   output, err = call.parse(response)
@@ -100,10 +100,21 @@ local function exchange(call, n)
   return output, err, response
 end
 
+-- A text goes out again by itself when a pooled connection was dead; a stream must be begun again here.
+local function lost_stream(call, err)
+  local body = call.request.body
+  if err.code ~= "ConnectionFailed" or type(body) ~= "table" or not body.rewind then return false end
+  return not retry.is_once(call.service, call.operation.name)
+end
+
 -- What can be mended without an attempt of its own; each at most once.
 local function mended(call, err, response)
   if not call.mended.skew and response and skew.learn(err, response.headers, call.clock) then
     call.mended.skew = true
+    return true
+  end
+  if not call.mended.connection and lost_stream(call, err) then
+    call.mended.connection, call.fresh = true, true
     return true
   end
   if not call.mended.credentials and EXPIRED[err.code] then

@@ -59,7 +59,7 @@ function M.settle(request, chunks, unsigned)
   if not M.is_stream(request.body) then return true end
   local length = length_of(request)
   if length and (chunks or unsigned) then
-    request.length = length
+    request.length, request.headers["content-length"] = length, tostring(length)
     return true
   end
   local text, err = read_whole(request.body)

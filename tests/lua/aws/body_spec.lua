@@ -91,7 +91,7 @@ describe("aws.body", function()
     request = put(reader("hello world", 4))
     assert(body.settle(request, true, false))
     assert(sign.request(request, secure, KEYS, {}, time.now()))
-    assert.equal("UNSIGNED-PAYLOAD", request.headers["x-amz-content-sha256"])
+    assert.same({ "UNSIGNED-PAYLOAD", "11" }, { request.headers["x-amz-content-sha256"], request.headers["content-length"] })
     assert.is_nil(request.headers["content-encoding"])
   end)
 

@@ -75,6 +75,24 @@ describe("over a failing network", function()
     end)
   end
 
+  for _, path in ipairs { "/stale", "/late-stale" } do
+    it("begins a stream again on a fresh connection, at no cost: " .. path, function()
+      local left
+      local body = { length = 200000, rewind = function() left = { ("a"):rep(100000), ("b"):rep(100000) } return true end, read = function() return table.remove(left, 1) end }
+      local function put()
+        body.rewind()
+        return run(path .. "/stream", { request = { method = "PUT", path = path .. "/stream", query = {}, headers = { ["content-length"] = "200000" }, body = body, payload_hash = "UNSIGNED-PAYLOAD" } })
+      end
+      for i = 1, 4 do
+        local output, err, slept, call = put()
+        assert.is_nil(err)
+        assert.equal(200, output.status)
+        assert.same({}, slept)
+        assert.equal(500, call.policy.bucket.left, "call " .. i)
+      end
+    end)
+  end
+
   for _, path in ipairs { "/reset/1", "/close/1", "/short/1" } do
     it("tries again after " .. path, function()
       local output, err = run(path)
