@@ -172,6 +172,15 @@ local function again(policy, failure, n, operation)
   return cost ~= nil, cost
 end
 
+-- What the failure tells its reader about itself.
+local function label(failure, service, n)
+  local kind = M.classify(failure, service)
+  failure.attempts, failure.retryable = n, kind ~= nil
+  if kind ~= "throttle" then return end
+  failure.throttled = true
+  if failure.kind == "service" then failure.kind = "throttle" end
+end
+
 ---Calls attempt(1), attempt(2), ... until it gives something, or what it fails with is not worth another.
 ---@param policy aws.RetryPolicy
 ---@param attempt fun(n: integer): any, aws.Failure?, any   output | nil, failure; the rest is handed through
@@ -188,7 +197,7 @@ function M.run(policy, attempt, operation)
       give_back(policy, cost)
       return output, nil, extra
     end
-    failure.attempts = n
+    label(failure, policy.service, n)
     local goes_on
     goes_on, cost = again(policy, failure, n, operation)
     if not goes_on then return nil, failure, extra end

@@ -110,6 +110,18 @@ describe("aws.retry", function()
     assert.equal("transient", retry.classify(failure.new { kind = "response", retryable = true }))
   end)
 
+  it("tells the reader of a failure what it is", function()
+    local function told(err)
+      retry.run(policy({ max_attempts = 1 }), always(err))
+      return { err.kind, err.retryable, err.throttled }
+    end
+    assert.same({ "service", true, false }, told(service_error("Odd", 503)))
+    assert.same({ "throttle", true, true }, told(service_error("SlowDown", 503)))
+    assert.same({ "service", false, false }, told(service_error("NoSuchKey", 404)))
+    assert.same({ "transport", false, false }, told(failure.new { kind = "transport", code = "CertificateRefused" }))
+    assert.same({ "timeout", true, false }, told(failure.new { kind = "timeout", retryable = true }))
+  end)
+
   it("does not repeat what is final", function()
     local err = service_error("x", 500)
     err.final = true
