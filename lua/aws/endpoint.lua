@@ -54,14 +54,31 @@ end
 
 local SCHEMES <const> = { sigv4 = "v4", ["sigv4-s3express"] = "v4-s3express", sigv4a = "v4a" }
 
--- The first scheme that we can sign with; v4a costs more, so anything else goes before it.
-local function choose(schemes)
-  local asymmetric
-  for _, scheme in ipairs(schemes) do
-    local name = SCHEMES[scheme.name]
-    if name == "v4a" then asymmetric = asymmetric or scheme elseif name then return scheme, name end
+-- The scheme that the settings prefer, by its name: "sigv4a, sigv4".
+local function preferred(schemes, config)
+  for name in (config.auth_scheme_preference or ""):gmatch("[^,%s]+") do
+    for _, scheme in ipairs(schemes) do
+      if scheme.name == name and SCHEMES[name] then return scheme, SCHEMES[name] end
+    end
   end
-  if asymmetric then return asymmetric, "v4a" end
+end
+
+-- The first scheme that we can sign with; v4a costs more, so anything else goes before it.
+local function choose(schemes, config)
+  local scheme, name = preferred(schemes, config)
+  if scheme then return scheme, name end
+  for _, candidate in ipairs(schemes) do
+    name = SCHEMES[candidate.name]
+    if name == "v4a" then scheme = scheme or candidate elseif name then return candidate, name end
+  end
+  if scheme then return scheme, "v4a" end
+end
+
+-- What model and operation say, where the rules say nothing.
+local function modelled_schemes(model, operation)
+  local out = {}
+  for i, scheme in ipairs(operation.auth or model.metadata.auth or {}) do out[i] = { name = scheme:match("[^#]+$") } end
+  return out
 end
 
 -- The region that a pseudo region such as aws-global stands for in a signature.
@@ -79,24 +96,24 @@ end
 ---@param model aws.Model
 ---@param operation table
 ---@param properties table  of the endpoint
----@param region string?
+---@param config table       region, auth_scheme_preference, sigv4a_region_set
 ---@return aws.Signing?
 ---@return aws.Failure?
-function M.signing(model, operation, properties, region)
+function M.signing(model, operation, properties, config)
   if is_unsigned(operation) then return { scheme = "none", double_encode = true } end
   local metadata = model.metadata
-  local signing = { scheme = "v4", name = metadata.signingName or metadata.endpointPrefix, region = signing_region(region),
+  local signing = { scheme = "v4", name = metadata.signingName or metadata.endpointPrefix, region = signing_region(config.region),
     double_encode = metadata.serviceId ~= "S3" }
   signing.unsigned_payload = operation.authtype == "v4-unsigned-body" or operation.unsignedPayload or nil
-  local schemes = properties.authSchemes
-  if not schemes then return signing end
-  local scheme, name = choose(schemes)
-  if not scheme then
+  local scheme, name = choose(properties.authSchemes or modelled_schemes(model, operation), config)
+  if scheme then
+    signing.scheme, signing.name = name, scheme.signingName or signing.name
+    signing.region = scheme.signingRegion or scheme.signingRegionSet and table.concat(scheme.signingRegionSet, ",") or signing.region
+    if scheme.disableDoubleEncoding ~= nil then signing.double_encode = not scheme.disableDoubleEncoding end
+    if name == "v4a" then signing.region = config.sigv4a_region_set or signing.region or "*" end
+  elseif properties.authSchemes then
     return failure.refuse("unsupported", "UnsupportedSigning", "the endpoint asks for a way of signing that is not known here")
   end
-  signing.scheme, signing.name = name, scheme.signingName or signing.name
-  signing.region = scheme.signingRegion or scheme.signingRegionSet and table.concat(scheme.signingRegionSet, ",") or signing.region
-  if scheme.disableDoubleEncoding ~= nil then signing.double_encode = not scheme.disableDoubleEncoding end
   return signing
 end
 
@@ -189,7 +206,7 @@ local function resolve(model, program, operation, params, config, built_in)
   end
   if not found then return nil, err end
   local signing
-  signing, err = M.signing(model, operation, found.properties, config.region)
+  signing, err = M.signing(model, operation, found.properties, config)
   if not signing then return nil, err end
   return { url = found.url, headers = found.headers, properties = found.properties, signing = signing }
 end

@@ -70,6 +70,13 @@ describe("aws.endpoint", function()
     assert.are.equal("v4-s3express", assert(resolve("s3", "GetObject", { Bucket = "data--euw1-az1--x-s3", Key = "k" })).signing.scheme)
   end)
 
+  it("signs as the settings prefer, where there is a choice", function()
+    local prefer = { auth_scheme_preference = "sigv4a, sigv4", sigv4a_region_set = "eu-west-1,eu-west-2" }
+    local signing = assert(resolve("sts", "GetCallerIdentity", {}, prefer)).signing
+    assert.are.same({ "v4a", "eu-west-1,eu-west-2" }, { signing.scheme, signing.region })
+    assert.are.equal("v4", assert(resolve("athena", "ListWorkGroups", {}, prefer)).signing.scheme)
+  end)
+
   it("no region is told in words that help", function()
     for _, service in ipairs { "athena", "s3", "dynamodb" } do
       local none, err = resolve(service, service == "s3" and "ListBuckets" or service == "athena" and "ListWorkGroups" or "ListTables", {}, { no_region = true })
