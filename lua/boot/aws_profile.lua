@@ -15,7 +15,7 @@ local PORT_NEEDS <const> = {
 -- What a use case needs beside its ports: whom it calls, and where it writes.
 local USE_CASE_NEEDS <const> = {
   advance = { "ATHENA_OUTPUT", "ATHENA_RUNNER_FUNCTION_ARN" }, orchestrate = { "ATHENA_RUNNER_FUNCTION_ARN" },
-  retry_run = { "ATHENA_RUNNER_FUNCTION_ARN" }, run = { "ORCHESTRATOR_FN" },
+  cancel_run = { "ATHENA_RUNNER_FUNCTION_ARN" }, retry_run = { "ORCHESTRATOR_FN" }, run = { "ORCHESTRATOR_FN" },
 }
 local ALWAYS_WELL <const> = { health = true } -- it is there to say what is missing
 

@@ -115,6 +115,37 @@ for _, program in ipairs(journey.programs()) do describe("a refresh on AWS with 
     assert.are.equal("running", world:task_status())
   end)
 
+  it("is healed by a schedule when the end of the load was told to nobody", function()
+    local id = started()
+    world.lambda:invoke_later("orchestrator", { jobId = id, run = "2025-08-13", triggeredAt = "2025-08-13T08:00:00Z" }) -- a repeated start
+    world.lambda:settle()
+    assert.are.equal(1, #world:rules())
+    world:end_load()
+    local events = require "lambda_events"
+    world.lambda:invoke_later("athena-runner", events.schedule())
+    world.lambda:settle()
+    assert.are.equal("SUCCEEDED", world:job(id).state)
+    nothing_left_behind()
+  end)
+
+  it("can be cancelled while it loads, and taken up again", function()
+    local id = started()
+    assert.are.equal(202, (world:request("DELETE", "/runs/" .. id)))
+    world.lambda:settle()
+    assert.are.equal("CANCELLED", world:job(id).state)
+    assert.are.equal("stopped", world:task_status())
+    assert.are.same({}, world:rules())
+    local status, headers = world:request("POST", "/runs/" .. id .. "/retry")
+    assert.are.equal(202, status)
+    assert.are.equal("/prod/runs/" .. id, headers["Location"])
+    world.lambda:settle()
+    assert.are.equal("running", world:task_status())
+    world:deliver(world:end_load())
+    world.lambda:settle()
+    assert.are.equal("SUCCEEDED", world:job(id).state)
+    nothing_left_behind()
+  end)
+
   it("goes on in a fresh invocation before its time is over", function()
     local id = started { timeouts = { advance = 7 } }
     world.slow = { word = "MERGE INTO", seconds = 2.6 }

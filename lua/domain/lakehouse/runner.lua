@@ -45,14 +45,17 @@ function M.is_wanted(ports, job_id)
   return job.cancel_requested or (load ~= nil and load.state ~= "running")
 end
 
--- Which refreshes a call means that names none: those that wait for a load whose end is told, or those of a day.
+-- Which refreshes a call means that names none: those of a day, all of them when a schedule looks after them, else those that
+-- wait for the load whose end is told.
 local function is_meant(ports, input)
   if input.event == nil then return function(job) return job.run == input.run end end
+  if type(input.event) == "table" and input.event["detail-type"] == "Scheduled Event" then return function() return true end end
   if not load_event.is_end(input.event, ports.replication.resource()) then return nil end
   return function(job) return job.task and not M.is_loaded(job) end
 end
 
---- Wakes refreshes, each in a call of its own: a rule that stays for good knows no job, and tells of the end of any load.
+--- Wakes refreshes, each in a call of its own: a rule that stays for good knows no job, and tells of the end of any load; a
+--- schedule heals what a lost event or a function that died has left. One whose load never began begins again.
 ---@param ports table   functions, jobs, replication
 ---@param input table   {event?: as the bus delivers it, run?: a day}
 ---@return table|nil told {ok, run?}, Error?
@@ -63,7 +66,7 @@ function M.announce(ports, input)
   for _, job in ipairs(open or {}) do
     if meant(job) then
       told.run = job.run
-      local ok, problem = ports.functions.invoke_async("advance", { job_id = job.id, run = job.run })
+      local ok, problem = ports.functions.invoke_async(job.task and "advance" or "orchestrate", { job_id = job.id, run = job.run })
       err = err or not ok and problem or nil
     end
   end

@@ -551,6 +551,19 @@ describe("advance", function()
       assert.equal(before, #ports.functions.calls)
     end)
 
+    it("looks after all that are under way when a schedule asks: one whose load never began begins again", function()
+      local ports = healthy()
+      local job = loaded(ports)
+      job.lease = nil
+      ports.lock.rows["full-load"] = nil
+      local queued = started(ports)
+      local before = #ports.functions.calls
+      assert(call("advance", ports, { event = { source = "aws.events", ["detail-type"] = "Scheduled Event", detail = {} } }))
+      local woken = {}
+      for i = before + 1, #ports.functions.calls do woken[ports.functions.calls[i].payload.job_id] = ports.functions.calls[i].name end
+      assert.same({ [job.id] = "advance", [queued.id] = "orchestrate" }, woken)
+    end)
+
     it("moves those of a day, where nothing but the day is said", function()
       local ports = healthy()
       local job = loaded(ports)
