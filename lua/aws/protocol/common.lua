@@ -130,14 +130,15 @@ function M.parse_xml(text)
   return require("sm.xml").parse(text)
 end
 
-local function escape(byte) return ("%%%02X"):format(byte:byte()) end
+local ESCAPED <const> = {}
+for byte = 0, 255 do ESCAPED[string.char(byte)] = ("%%%02X"):format(byte) end
 
 -- Everything but letters, digits and -._~ as %XX.
 ---@param text string
 ---@param keep_slash boolean?
 ---@return string
 function M.percent(text, keep_slash)
-  return (text:gsub(keep_slash and "[^%w%-._~/]" or "[^%w%-._~]", escape))
+  return (text:gsub(keep_slash and "[^%w%-._~/]" or "[^%w%-._~]", ESCAPED))
 end
 
 return M

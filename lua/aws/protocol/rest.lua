@@ -279,7 +279,8 @@ local function read_header(model, ref, text)
   if ref.jsonvalue then
     local decoded = crypto.unbase64(text)
     local value = decoded and json.decode(decoded)
-    return type(value) == "table" and value or decoded or text
+    -- Numbers and words stay as the text that they are.
+    return (type(value) == "table" or type(value) == "string") and value or decoded or text
   end
   if ref.type ~= "list" then return scalar.read(ref, text, "rfc822") end
   local member = model:shape(ref.shape).member
