@@ -352,6 +352,27 @@ describe("replication (aws)", function()
     assert.matches("glue says no", status.reason)
   end)
 
+  it("believes the end of a load although services are busy for a moment", function()
+    local errors, tries = require "lib.errors", 0
+    options.pause_seconds = 0.01
+    options.register = function()
+      tries = tries + 1
+      if tries < 3 then return nil, errors.new("TooManyRequests", "busy") end
+      return true
+    end
+    replication = require("adapters.aws.replication").new(options)
+    local started = start()
+    dms.ends()
+    local asked = 0
+    dms.refuse = setmetatable({}, { __index = function(_, operation)
+      if operation ~= "DescribeReplicationTasks" or asked == 2 then return nil end
+      asked = asked + 1
+      return scripted.failure("ThrottlingException", "slow down")
+    end })
+    assert.equal("stopped", assert(replication.status(started.id)).state)
+    assert.same({ 2, 3 }, { asked, tries })
+  end)
+
   it("finds its own load when it is asked to start it again", function()
     local first = start()
     assert.equal(first.id, start().id)

@@ -41,7 +41,9 @@ function M.new(options)
 
   local function put_target(rule, target)
     local arn = options.targets[target.target]
-    if not arn or arn == "" then return nil, errors.new("BadSetting", ("no setting names the function that runs '%s'"):format(target.target)) end
+    if not arn or arn == "" then
+      return nil, errors.new("BadSetting", ("no setting names the function that runs '%s'"):format(target.target))
+    end
     local input = assert(json.encode(functions.public(target.input or {})))
     local output, err = call("put_targets", { Rule = rule, Targets = json.list { { Id = target.target, Arn = arn, Input = input } } },
       "set the target of " .. rule)

@@ -48,7 +48,8 @@ end
 function M.error(failure, context)
   if errors.is(failure) then return context and errors.wrap(failure, context) or failure end
   local code, text = code_of(failure), tostring(failure)
-  local details = { service = failure.service, aws_code = failure.code, request_id = failure.request_id, retryable = failure.retryable or nil }
+  local details = { service = failure.service, aws_code = failure.code, request_id = failure.request_id,
+    retryable = failure.retryable or nil }
   if code == "TooManyRequests" then details.retry_after_seconds = math.ceil(failure.retry_after or RETRY_AFTER_SECONDS) end
   if failure.kind == "service" and M.is_denied(failure) then
     details.denied = true

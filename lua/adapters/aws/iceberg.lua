@@ -29,7 +29,8 @@ function M.read(api, location)
   local text, message = text_of(output.Body)
   local value = text and json.decode(text)
   if type(value) == "table" then return value end
-  return nil, errors.new("ExternalServiceError", ("the table's metadata %s cannot be read%s"):format(location, message and ": " .. message or ""))
+  local why = message and ": " .. message or ""
+  return nil, errors.new("ExternalServiceError", ("the table's metadata %s cannot be read%s"):format(location, why))
 end
 
 ---@param metadata table

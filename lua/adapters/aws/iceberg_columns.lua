@@ -39,7 +39,8 @@ function M.of(metadata)
   local columns = {}
   for i, field in ipairs(schema.fields) do
     columns[i] = { Name = field.name, Type = hive(field.type), Comment = field.doc, Parameters = {
-      ["iceberg.field.id"] = tostring(field.id), ["iceberg.field.optional"] = tostring(not field.required), ["iceberg.field.current"] = "true" } }
+      ["iceberg.field.id"] = tostring(field.id), ["iceberg.field.optional"] = tostring(not field.required),
+      ["iceberg.field.current"] = "true" } }
   end
   return json.list(columns)
 end

@@ -109,8 +109,8 @@ end
 local function new_record(self, request, sequence)
   local now, steps = self.clock.now(), {}
   for i, step in ipairs(request.steps) do
-    steps[i] = { name = step.name, layer = step.layer, kind = step.kind, after = json.list(copy(step.after)), state = "PENDING", attempt = 0,
-      warnings = json.list {} }
+    steps[i] = { name = step.name, layer = step.layer, kind = step.kind, after = json.list(copy(step.after)), state = "PENDING",
+      attempt = 0, warnings = json.list {} }
   end
   return { id = request.id, sequence = sequence, run = request.run, owner = request.owner, state = "QUEUED", created_at = now,
     updated_at = now, cancel_requested = false, fence = 0, version = 1, event_seq = 1, lease = request.lease,

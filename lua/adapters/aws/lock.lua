@@ -22,7 +22,8 @@ local NAMES <const> = { ["#resource"] = "resource", ["#token"] = "token" }
 local TOKEN_NAME <const> = { ["#token"] = "token" }
 
 local FREE <const> = "attribute_not_exists(leaseUntil) OR released = :yes OR leaseUntil <= :now"
-local FREE_AND_COOL <const> = "attribute_not_exists(#resource) OR ((" .. FREE .. ") AND (attribute_not_exists(allowAfter) OR allowAfter <= :now))"
+local FREE_AND_COOL <const> = "attribute_not_exists(#resource) OR ((" .. FREE
+  .. ") AND (attribute_not_exists(allowAfter) OR allowAfter <= :now))"
 local TAKE <const> = "SET runId = :owner, fence = if_not_exists(fence, :epoch) + :one, leaseUntil = :until, allowAfter = :allow, "
   .. "lastRun = :now, released = :no, expiresAt = :gone, #token = :token, attempt = :attempt"
 local MINE <const> = "fence = :fence AND released = :no"

@@ -12,11 +12,13 @@ local task = require "sm.task"
 
 local M = {}
 
-local RUNNING <const> = { starting = true, running = true, stopping = true, modifying = true, testing = true, creating = true, moving = true }
+local RUNNING <const> = { starting = true, running = true, stopping = true, modifying = true, testing = true, creating = true,
+  moving = true }
 local LOADING <const> = { starting = true, running = true, stopping = true }
 local ENDED_WELL <const> = { FULL_LOAD_ONLY_FINISHED = true, STOPPED_AFTER_FULL_LOAD = true, [""] = true }
 local STALE_SECONDS <const> = 60       -- a stop this long before our start is that of an earlier load
 local START_TRIES <const>, START_PAUSE <const> = 3, 2
+local PATIENT_TRIES <const>, PATIENT_PAUSE <const> = 5, 1 -- of what nobody would ask again
 local TABLES_AT_A_TIME <const> = 8
 
 -- "dms:2025-08-13:JOB:1755072000"
@@ -45,6 +47,20 @@ local function fault_of(found)
   end
 end
 
+-- The end of a load is told once: what it takes to believe it is tried longer than other calls, when it may yet succeed.
+local function patiently(call, pause)
+  local result, err
+  for try = 1, PATIENT_TRIES do
+    result, err = call()
+    local worth = err and (err.code == "TooManyRequests" or err.code == "Timeout" or err.details and err.details.retryable)
+    if result ~= nil or not worth or try == PATIENT_TRIES then break end
+    local wait, left = pause * 2 ^ (try - 1), task.remaining()
+    if left and left < 2 * wait then break end
+    task.sleep(wait)
+  end
+  return result, err
+end
+
 ---@class aws.ReplicationOptions
 ---@field api table
 ---@field clock table
@@ -53,11 +69,12 @@ end
 ---@field bronze string                  template, s3://bucket/bronze/{run}/
 ---@field pipeline fun(): Pipeline
 ---@field register fun(request: table): boolean|nil, Error?   port catalog's register_partition
+---@field pause_seconds number?           between tries of what is told once
 
 ---@param options aws.ReplicationOptions
 ---@return table replication  port replication
 function M.new(options)
-  local api, arn = options.api, options.task_arn
+  local api, arn, pause = options.api, options.task_arn, options.pause_seconds or PATIENT_PAUSE
   local replication = {}
   local KEY <const> = { pk = { S = "load#" .. arn }, sk = { S = "load" } }
 
@@ -155,7 +172,8 @@ function M.new(options)
       local output = dms("describe_table_statistics", params, "count the loaded rows")
       if not output then return nil end
       for _, one in ipairs(output.TableStatistics or {}) do
-        by_name[(one.SchemaName .. "_" .. one.TableName):lower()] = { rows = one.FullLoadRows, schema = one.SchemaName, name = one.TableName }
+        by_name[(one.SchemaName .. "_" .. one.TableName):lower()] = { rows = one.FullLoadRows, schema = one.SchemaName,
+          name = one.TableName }
       end
       params.Marker = output.Marker
     until not params.Marker or params.Marker == ""
@@ -175,8 +193,9 @@ function M.new(options)
     for i, source in ipairs(sources) do
       calls[i] = function()
         local location = folder_of(source, load.run, by_name and by_name[source.bronze:lower()])
-        return options.register { database = "bronze", table = source.bronze, columns = source.columns, partition = { run = load.run },
+        local request = { database = "bronze", table = source.bronze, columns = source.columns, partition = { run = load.run },
           location = location, sole = not options.bronze:find("{run}", 1, true) }
+        return patiently(function() return options.register(request) end, pause)
       end
     end
     return task.parallel(calls, { limit = TABLES_AT_A_TIME })
@@ -186,7 +205,8 @@ function M.new(options)
     local by_name, rows, tables = counts(), nil, {}
     local ok, err = register(load, by_name)
     if not ok then
-      return { id = load.id, run = load.run, state = "failed", reason = "the load cannot be read: " .. tostring(err.message or err), tables = tables }
+      local reason = "the load cannot be read: " .. tostring(err.message or err)
+      return { id = load.id, run = load.run, state = "failed", reason = reason, tables = tables }
     end
     for i, source in ipairs(options.pipeline().sources) do
       local counted = by_name and by_name[source.bronze:lower()]
@@ -209,7 +229,7 @@ function M.new(options)
     local load = read_id(id)
     if not load then return nil, errors.new("NotFound", ("there is no load '%s'"):format(tostring(id):sub(1, 100))) end
     load.id = id
-    local found, err = describe()
+    local found, err = patiently(describe, pause)
     if not found then return nil, err end
     local running = { id = id, run = load.run, state = "running", tables = {} }
     local other = is_another(found, load)

@@ -95,7 +95,8 @@ function M.new(options)
     end
     local name = prefix:sub(1, #base) == base and prefix:sub(#base + 1) or prefix
     if name == "" then name = (prefix:match("([^/]+/)$") or "/") end
-    return { name = name, prefix = s3_uri.join(bucket, prefix), file_count = #shown, truncated = #objects > #shown, files = json.list(shown) }
+    return { name = name, prefix = s3_uri.join(bucket, prefix), file_count = #shown, truncated = #objects > #shown,
+      files = json.list(shown) }
   end
 
   local function list_places(bucket, base, found, request, sign)

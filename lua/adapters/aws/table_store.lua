@@ -120,7 +120,9 @@ function M.new(options)
     if ok then return (version_of(file)) end
     -- As it was: the staged table is there, and whoever built it removes it with its files.
     local back, problem = create_entry(database, staged_name, staged)
-    if not back then log.error("staged_table_lost", { database = database, table = staged_name, file = file, message = tostring(problem) }) end
+    if not back then
+      log.error("staged_table_lost", { database = database, table = staged_name, file = file, message = tostring(problem) })
+    end
     return nil, err
   end
 

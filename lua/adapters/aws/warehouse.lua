@@ -48,14 +48,27 @@ local function context_of(self, request)
   return { Catalog = self.catalog, Database = database }
 end
 
+-- Athena reads statements about databases and dropped tables as Hive does, where names are quoted with backticks.
+local HIVE <const> = { "^%s*DROP%s+TABLE%s", "^%s*DROP%s+SCHEMA%s", "^%s*DROP%s+DATABASE%s", "^%s*CREATE%s+SCHEMA%s",
+  "^%s*CREATE%s+DATABASE%s" }
+
+local function in_athena_quotes(sql)
+  local words = sql:sub(1, 200):upper()
+  for _, pattern in ipairs(HIVE) do
+    if words:find(pattern) then return (sql:gsub('"([%w_]+)"', "`%1`")) end
+  end
+  return sql
+end
+
 local function start_execution(self, request, caller)
   if #request.sql > 262144 then return nil, errors.new("LimitExceeded", "the statement is longer than Athena's 262144 bytes") end
   if request.purpose == "query" then
     local ok, err = require("lib.sql.guard").read_only(request.sql)
     if not ok then return nil, err end
   end
-  local parameters = request.parameters and #request.parameters > 0 and json.list(table.move(request.parameters, 1, #request.parameters, 1, {}))
-  local output, failure = self.api:call("athena", "start_query_execution", { QueryString = request.sql,
+  local given = request.parameters
+  local parameters = given and #given > 0 and json.list(table.move(given, 1, #given, 1, {}))
+  local output, failure = self.api:call("athena", "start_query_execution", { QueryString = in_athena_quotes(request.sql),
     ClientRequestToken = request_token(request, caller), QueryExecutionContext = context_of(self, request), WorkGroup = self.workgroup,
     ResultConfiguration = self.output and { OutputLocation = self.output } or nil, ExecutionParameters = parameters or nil })
   if not output then return nil, outcome.refusal(failure, "start the query", request.sql) end

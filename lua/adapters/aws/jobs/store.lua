@@ -172,7 +172,8 @@ end
 
 local function list_changes(writes, record, was_open)
   local sk = { S = padded(record.sequence) }
-  writes[#writes + 1] = put(with({ pk = { S = "jobs" }, sk = sk }, { sequence = record.sequence, job_id = record.id, state = record.state }))
+  writes[#writes + 1] = put(with({ pk = { S = "jobs" }, sk = sk },
+    { sequence = record.sequence, job_id = record.id, state = record.state }))
   local is_open = record.state == "QUEUED" or record.state == "RUNNING"
   if is_open and not was_open then
     writes[#writes + 1] = put(with({ pk = { S = "open" }, sk = sk }, { sequence = record.sequence, job_id = record.id }))

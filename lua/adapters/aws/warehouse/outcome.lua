@@ -67,7 +67,8 @@ end
 
 local DENIED <const> = { "[Aa]ccess ?[Dd]enied", "PERMISSION_DENIED", "[Ii]nsufficient [Pp]ermission", "[Ii]nsufficient Lake Formation",
   "[Nn]ot authorized to perform" }
-local TOO_MUCH <const> = { "[Qq]uery exhausted resources", "bytes scanned limit", "[Qq]uery timeout", "EXCEEDED_[%u_]*LIMIT", "EXCEEDED_MEMORY" }
+local TOO_MUCH <const> = { "[Qq]uery exhausted resources", "bytes scanned limit", "[Qq]uery timeout", "EXCEEDED_[%u_]*LIMIT",
+  "EXCEEDED_MEMORY" }
 
 local function holds(text, patterns)
   for _, pattern in ipairs(patterns) do

@@ -114,6 +114,16 @@ describe("warehouse on Athena", function()
       assert.is_nil(sent("StartQueryExecution").QueryExecutionContext.Database)
     end)
 
+    it("statements that Athena reads as Hive does with Hive's quotes, and no others", function()
+      for _, case in ipairs { { 'DROP TABLE IF EXISTS "gold"."t__build_1"', "DROP TABLE IF EXISTS `gold`.`t__build_1`" },
+        { 'CREATE SCHEMA IF NOT EXISTS "staging"', "CREATE SCHEMA IF NOT EXISTS `staging`" },
+        { 'VACUUM "gold"."t"', 'VACUUM "gold"."t"' }, { 'DELETE FROM "gold"."t"', 'DELETE FROM "gold"."t"' },
+        { 'CREATE TABLE "gold"."t" AS SELECT 1 AS "a"', 'CREATE TABLE "gold"."t" AS SELECT 1 AS "a"' } } do
+        assert(run(case[1]))
+        assert.equal(case[2], athena.calls[#athena.calls - 1].params.QueryString or athena.calls[#athena.calls - 2].params.QueryString)
+      end
+    end)
+
     it("nothing that is too long for Athena", function()
       assert.equal("LimitExceeded", select(2, run("SELECT '" .. ("x"):rep(262144) .. "'")).code)
       assert.equal(0, athena.count "StartQueryExecution")
