@@ -18,7 +18,8 @@
 struct call {
 	struct slot *slot;
 	uint64_t number;
-	int64_t deadline_ms;
+	int64_t deadline_ms; /* the platform's, since 1970; 0: none */
+	int64_t stop_ns;     /* ours, monotonic: when the task is ended; 0: never */
 	struct {
 		unsigned at, len;
 	} texts[SM_API_HEADERS];
@@ -43,6 +44,7 @@ static struct call *push_call(lua_State *L, struct slot *slot)
 	call->slot = slot;
 	call->number = slot->number;
 	call->deadline_ms = sm_api_deadline_ms(slot->api);
+	call->stop_ns = slot->deadline_ns;
 	size_t at = 0;
 	for (int i = 0; i < SM_API_HEADERS; i++) {
 		call->texts[i].at = texts[i].text != NULL ? (unsigned)at + 1 : 0;
@@ -68,10 +70,13 @@ static const struct {
 
 #define TEXT_FIELDS (sizeof(text_fields) / sizeof(text_fields[0]))
 
-/* remaining() -> seconds until the platform ends the invocation, never negative. */
+/* remaining() -> seconds until the script is ended, never negative; nil without a time limit. */
 static int l_remaining(lua_State *L)
 {
-	int64_t left_ns = lua_tointeger(L, lua_upvalueindex(1)) * INT64_C(1000000) - sm_clock_wall_ns();
+	int64_t stop_ns = lua_tointeger(L, lua_upvalueindex(1));
+	int64_t left_ns = stop_ns - sm_clock_mono_ns();
+	if (stop_ns == 0)
+		return 0;
 	lua_pushnumber(L, left_ns > 0 ? (double)left_ns / 1e9 : 0);
 	return 1;
 }
@@ -109,7 +114,7 @@ int lambda_l_call_index(lua_State *L)
 			return 0;
 		lua_pushnumber(L, (double)call->deadline_ms / 1e3);
 	} else if (strcmp(name, "remaining") == 0) {
-		lua_pushinteger(L, call->deadline_ms);
+		lua_pushinteger(L, call->stop_ns);
 		lua_pushcclosure(L, l_remaining, 1);
 	} else {
 		lua_pushvalue(L, 2);

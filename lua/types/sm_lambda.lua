@@ -16,8 +16,8 @@ lambda.answer_max = 0
 ---@field tenant_id string?
 ---@field client_context table?        as sent by a mobile client
 ---@field identity table?              of Cognito
----@field deadline number?             seconds since 1970
----@field remaining fun(): number      seconds until the platform ends the invocation
+---@field deadline number?             of the platform, seconds since 1970
+---@field remaining fun(): number?     seconds until the script is ended, which is a little before the platform's deadline
 local context = {}
 
 ---Begins an answer that is sent in pieces.

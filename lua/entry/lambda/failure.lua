@@ -95,8 +95,10 @@ local limits = { time = "Runtime.Timeout", memory = "Runtime.OutOfMemory" }
 local function of_limit(err, context)
   local message = err.message
   local open = tostring(err.traceback or ""):match("^stack traceback:\n%s+%[C%]: in ([^\n]+)")
-  local remaining = context and context.remaining and context.remaining()
-  if err.limit == "time" and remaining then message = ("%s, %.2f s before the function's own time limit"):format(message, remaining) end
+  local platform = err.limit == "time" and context and context.deadline
+  if platform then
+    message = ("%s, %.2f s before the function's own time limit"):format(message, math.max(0, platform - require("sm.time").now()))
+  end
   if open then message = ("%s; open call: %s"):format(message, open) end
   return failed(limits[err.limit] or "Runtime.Limit", message, err.traceback)
 end
