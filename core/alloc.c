@@ -70,15 +70,74 @@ static void *take(struct sm_alloc *alloc, size_t class)
 	return block;
 }
 
+/* ---- large blocks ---- */
+
+static bool is_large(size_t size)
+{
+	return size > SM_ALLOC_MAX && size <= SM_ALLOC_LARGE && !sm_alloc_plain;
+}
+
+/* The list of a large size, and in *rounded what its blocks have. */
+static unsigned large_class(size_t size, size_t *rounded)
+{
+	unsigned power = 63 - (unsigned)__builtin_clzll((unsigned long long)size - 1);
+	size_t step = (size_t)1 << (power - 2), base = (size_t)1 << power;
+	unsigned quarter = (unsigned)((size - 1 - base) / step);
+
+	*rounded = base + (quarter + 1) * step;
+	return (power - 10) * 4 + quarter;
+}
+
+static void *take_large(struct sm_alloc *alloc, size_t size)
+{
+	size_t rounded;
+	unsigned class = large_class(size, &rounded);
+	struct sm_alloc_block *block = alloc->large[class];
+
+	if (block == NULL)
+		return malloc(rounded);
+	alloc->large[class] = block->next;
+	alloc->kept -= rounded;
+	return block;
+}
+
+static void put_large(struct sm_alloc *alloc, void *memory, size_t size)
+{
+	size_t rounded;
+	unsigned class = large_class(size, &rounded);
+	struct sm_alloc_block *block = memory;
+
+	if (alloc->kept + rounded > SM_ALLOC_KEEP) {
+		free(memory);
+		return;
+	}
+	block->next = alloc->large[class];
+	alloc->large[class] = block;
+	alloc->kept += rounded;
+}
+
+static bool is_same_large(size_t a, size_t b)
+{
+	size_t rounded;
+
+	return is_large(a) && is_large(b) && large_class(a, &rounded) == large_class(b, &rounded);
+}
+
+/* ---- any block ---- */
+
 static void *get(struct sm_alloc *alloc, size_t size)
 {
-	return is_small(size) ? take(alloc, class_of(size)) : malloc(size);
+	if (is_small(size))
+		return take(alloc, class_of(size));
+	return is_large(size) ? take_large(alloc, size) : malloc(size);
 }
 
 static void drop(struct sm_alloc *alloc, void *block, size_t size)
 {
 	if (is_small(size))
 		put(alloc, block, class_of(size));
+	else if (is_large(size))
+		put_large(alloc, block, size);
 	else
 		free(block);
 }
@@ -102,10 +161,14 @@ void *sm_alloc_resize(struct sm_alloc *alloc, void *block, size_t old_size, size
 		drop(alloc, block, old_size);
 		return NULL;
 	}
-	if (!is_small(old_size) && !is_small(new_size))
-		return realloc(block, new_size);
 	if (is_small(old_size) && is_small(new_size) && class_of(old_size) == class_of(new_size))
 		return block;
+	if (is_same_large(old_size, new_size))
+		return block;
+	if (old_size > SM_ALLOC_LARGE && new_size > SM_ALLOC_LARGE)
+		return realloc(block, new_size);
+	if (sm_alloc_plain)
+		return realloc(block, new_size);
 	return move(alloc, block, old_size, new_size);
 }
 
@@ -119,5 +182,12 @@ void sm_alloc_close(struct sm_alloc *alloc)
 		free(chunk);
 		chunk = next;
 	}
+	for (unsigned class = 0; class < SM_ALLOC_LARGE_SIZES; class ++)
+		while (alloc->large[class] != NULL) {
+			struct sm_alloc_block *block = alloc->large[class];
+
+			alloc->large[class] = block->next;
+			free(block);
+		}
 	memset(alloc, 0, sizeof *alloc);
 }
