@@ -69,14 +69,24 @@ M.list = {
 
 M.direct = { name = "direct call", kind = "calls", file = "direct" }
 
--- An event that is JSON text is read first, as often as it is wrapped: once by a client, or once more by its queue.
+-- What a failed invocation leaves at its destination holds its event; whoever plays it again means that one.
+local function is_left_over(event)
+  return event.requestPayload ~= nil and context_of(event).functionArn ~= nil and context_of(event).condition ~= nil
+end
+
+-- The event inside of its wrapping: JSON text, a pipe's bare list of records, what a failed invocation left.
 ---@param event any
 ---@return any
 function M.unwrapped(event)
-  if type(event) ~= "string" or not event:find("^%s*[%[{]") then return event end
-  local value = require("lib.json").decode(event)
-  if value == nil then return event end
-  return value
+  if type(event) == "string" and event:find("^%s*[%[{]") then
+    local value = require("lib.json").decode(event)
+    if value ~= nil then event = value end
+  end
+  if type(event) ~= "table" then return event end
+  local first = event[1]
+  if is_table(first) and (first.eventSource or first.EventSource) then return { Records = event } end
+  if is_left_over(event) then return event.requestPayload end
+  return event
 end
 
 ---@param event any

@@ -2,6 +2,8 @@
 -- it is first asked for, because what a start has to read is what callers wait for.
 local M = {}
 
+local UNCHECKED <const> = "no authorizer stands in front of this function, and SEWING_AUTH is not set: whoever reaches its gateway may call"
+
 -- A value made once, also when several invocations ask at the same time. Failures are made again.
 local function once(make)
   local value, mutex
@@ -21,9 +23,14 @@ end
 -- nobody has to prove anything, as the operator of the gateway has chosen.
 local function authenticator(settings)
   local own = once(function() return require("entry.front").authenticator(settings) end)
+  local warned = settings.given.auth -- who has asked for it knows
   return function(request)
     if request.principal then return request.principal end
-    if settings.auth == "none" then return "anonymous" end
+    if settings.auth == "none" then
+      if not warned then require("lib.log").warn("callers_unchecked", { message = UNCHECKED }) end
+      warned = true
+      return "anonymous"
+    end
     if request.is_health_check and request.path == "/health" and not request.query then return "health check" end
     local check, err = own()
     if not check then return nil, err end

@@ -19,6 +19,7 @@ end
 function M.calls(text, use_case, of)
   if type(text) ~= "string" then return { { err = errors.new("BadJson", "the message holds no text"), id = of.id, record = of.record } } end
   local value, message = json.decode(text)
+  value = require("entry.lambda.events").unwrapped(value)
   if type(value) ~= "table" or json.is_list(value) or #value > 0 then
     message = value == nil and message or "it is no object"
     return { { err = errors.new("BadJson", "the message is not a JSON object: " .. tostring(message)), id = of.id, record = of.record } }

@@ -153,6 +153,17 @@ describe("REST API events", function()
     assert.are.equal("anonymous", body.caller)
   end)
 
+  it("without any check are warned of in the log, once for a process, unless that was asked for", function()
+    local lines = {}
+    log.configure { write = function(line) lines[#lines + 1] = line end }
+    for _ = 1, 2 do call(events.rest("GET", "/runs")) end
+    built = events.house { SEWING_AUTH = "none" }
+    call(events.rest("GET", "/runs"))
+    log.configure { write = function() end }
+    assert.are.equal(1, #lines)
+    assert.matches("callers_unchecked", lines[1], 1, true)
+  end)
+
   it("are checked by ourselves when the settings say so and no authorizer stands in front", function()
     built = events.house { SEWING_AUTH = "token", SEWING_TOKEN = "0123456789abcdef" }
     local answer = call(events.rest("GET", "/runs"))

@@ -232,6 +232,23 @@ describe("the handler of a use case", function()
     end)
   end)
 
+  it("takes the bare list of a pipe", function()
+    assert.are.same({ { itemIdentifier = "m2" } }, call("take", events.sqs({ { n = 1 }, { n = 13 } }).Records).batchItemFailures)
+    assert.are.same({ { itemIdentifier = "49590338271490256601" } }, call("take", events.kinesis({ { n = 13 } }).Records).batchItemFailures)
+  end)
+
+  it("plays again what a failed invocation left, from its destination or by way of a queue", function()
+    local function left(event)
+      return { version = "1.0", timestamp = "2025-08-13T08:00:00.000Z", requestContext = { requestId = "r", condition = "RetriesExhausted",
+        functionArn = "arn:aws:lambda:eu-west-1:1:function:f:$LATEST", approximateInvokeCount = 3 }, requestPayload = event,
+        responseContext = { statusCode = 200, functionError = "Unhandled" }, responsePayload = { errorMessage = "no" } }
+    end
+    assert.are.equal(5, call("take", left { n = 5 }).n)
+    call("take", events.sqs { left { n = 6 }, left(events.bus("app", "x", { n = 7 })) })
+    assert.are.same({ 6, 7 }, { seen[2].input.n, seen[3].input.n })
+    assert.are.equal("2025-08-13", call("run", left(events.schedule())).run)
+  end)
+
   it("reports a success to a state machine that waits for its token, and leaves a failure to the invocation", function()
     local told = {}
     built.end_task = function(token, value)
