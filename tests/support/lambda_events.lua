@@ -254,7 +254,7 @@ function M.house(settings)
   local seen = {}
   local all = use_cases(seen)
   local read = assert(require("settings").read(function(name) return (settings or {})[name] end))
-  read.access_log = false
+  read.access_log, read.given.auth = false, not (settings or {}).unchecked
   local built = house.new { settings = read, open = function()
     return {
       use_case = function(name)

@@ -14,7 +14,8 @@ local function as_handler(value, path)
     return { raw = value.raw == true, run = value.run, failed = value.failed, before_snapshot = value.before_snapshot,
       on_restore = value.on_restore, on_shutdown = value.on_shutdown }
   end
-  return nil, failure("BadSetting", path .. " is no handler: it must return function(event, context), or { raw = true, run = function(text, context) }")
+  return nil, failure("BadSetting", path .. " is no handler: it must return function(event, context), or { raw = true, run = "
+    .. "function(text, context) }")
 end
 
 local function load_plain(source, path)
@@ -37,8 +38,8 @@ local function find_plain(name, task_root)
     if source then return load_plain(source, path) end
     if code ~= "not_found" then return nil, failure("BadSetting", message) end
   end
-  return nil, failure("BadSetting", ("there is no handler '%s': it is 'api', a use case such as lakehouse/run, or a file %s%s.lua or %s%s.lua")
-    :format(name, folders[1], name, folders[2], name))
+  return nil, failure("BadSetting", ("there is no handler '%s': it is 'api', a use case such as lakehouse/run, or a file "
+    .. "%s%s.lua or %s%s.lua"):format(name, folders[1], name, folders[2], name))
 end
 
 ---@param name string       what _HANDLER holds

@@ -22,7 +22,8 @@ end
 function M.calls(event)
   local execution, state = fields.within(event.Execution), fields.within(event.State)
   local id = fields.text(execution.Id) and execution.Id .. ":" .. tostring(state.Name) or nil
-  return { { input = fields.object(event.input) or fields.object(event.Input) or fields.within(execution.Input), id = id, caller = "state machine" } }
+  local input = fields.object(event.input) or fields.object(event.Input) or fields.within(execution.Input)
+  return { { input = input, id = id, caller = "state machine" } }
 end
 
 ---@param house table
