@@ -1,6 +1,5 @@
 -- What every protocol does in the same way: checked parameters, idempotency tokens, host prefixes, streams.
 local crypto = require "sm.crypto"
-local failures = require "aws.failure"
 local json = require "sm.json"
 local validate = require "aws.protocol.validate"
 
@@ -37,7 +36,7 @@ local function host_prefix(model, operation, values)
     return value
   end)
   if bad then
-    return failures.refuse("validation", "ParamValidation",
+    return require("aws.failure").refuse("validation", "ParamValidation",
       ("%s: a part of a host name is needed (letters, digits, '-' and '.')"):format(bad))
   end
   return text

@@ -1,10 +1,6 @@
 -- json 1.0 and 1.1: every operation posts one JSON object to "/" and names itself in a header.
 local common = require "aws.protocol.common"
-local events = require "aws.protocol.events"
-local failed = require "aws.protocol.failed"
-local failures = require "aws.failure"
 local json = require "sm.json"
-local json_error = require "aws.protocol.json_error"
 local json_value = require "aws.protocol.json_value"
 
 local M = {}
@@ -25,7 +21,7 @@ function M.serialize(model, operation, params, options)
   if metadata.awsQueryCompatible then headers["x-amzn-query-mode"] = "true" end
   if operation.input then
     local text, message = json.encode(json_value.encode(model, operation.input, values))
-    if not text then return failures.refuse("validation", "ParamValidation", message) end
+    if not text then return require("aws.failure").refuse("validation", "ParamValidation", message) end
     request.body = text
   else
     request.body = "{}"
@@ -46,13 +42,13 @@ end
 ---@return table? output
 ---@return aws.Failure?
 function M.parse(model, operation, response)
-  if response.status >= 300 then return json_error.parse(model, operation, response) end
+  if response.status >= 300 then return require("aws.protocol.json_error").parse(model, operation, response) end
   local stream = common.event_member(model, operation.output)
-  if stream then return events.open(model, operation, stream, response.body, decode_event(model)) end
+  if stream then return require("aws.protocol.events").open(model, operation, stream, response.body, decode_event(model)) end
   if not operation.output or response.body == "" then return {} end
   local value, message = json.decode(response.body)
   if type(value) ~= "table" then
-    return failed.unreadable(response, message or "the answer is no JSON object")
+    return require("aws.protocol.failed").unreadable(response, message or "the answer is no JSON object")
   end
   return json_value.decode(model, operation.output, value)
 end

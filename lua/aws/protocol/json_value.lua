@@ -1,9 +1,15 @@
 -- Values of a model's shapes as JSON has them, and back: names on the wire, base64, times, NaN.
 local crypto = require "sm.crypto"
 local json = require "sm.json"
-local timestamp = require "aws.timestamp"
 
 local M = {}
+
+-- Loaded by the first time that is met: most calls have none.
+local timestamp
+local function times()
+  timestamp = timestamp or require "aws.timestamp"
+  return timestamp
+end
 
 local null, tointeger, huge = json.null, math.tointeger, math.huge
 local base64, unbase64 = crypto.base64, crypto.unbase64
@@ -76,10 +82,10 @@ local function encode_blob(_, _, value) return base64(value) end
 local function encode_big(_, _, value) return type(value) == "string" and json.raw(value) or value end
 
 local function encode_timestamp(_, ref, value)
-  local format = timestamp.format_name(ref.timestampFormat or "unixTimestamp")
-  local time = timestamp.parse(value, format)
-  if format == "unixtimestamp" then return timestamp.epoch(time) end
-  return timestamp.format(time, format)
+  local format = times().format_name(ref.timestampFormat or "unixTimestamp")
+  local time = times().parse(value, format)
+  if format == "unixtimestamp" then return times().epoch(time) end
+  return times().format(time, format)
 end
 
 -- Strings, booleans and documents stay as they are.
@@ -190,7 +196,7 @@ end
 
 local function decode_timestamp(_, ref, value)
   if type(value) ~= "number" and type(value) ~= "string" then return nil end
-  return timestamp.parse(value, ref.timestampFormat or "unixTimestamp") or value
+  return times().parse(value, ref.timestampFormat or "unixTimestamp") or value
 end
 
 local function decode_boolean(_, _, value)

@@ -1,9 +1,7 @@
 -- The query protocol and its EC2 dialect: a form of dotted names is posted, XML comes back.
 local common = require "aws.protocol.common"
-local failed = require "aws.protocol.failed"
 local json = require "sm.json"
 local scalar = require "aws.protocol.scalar"
-local xml_error = require "aws.protocol.xml_error"
 local xml_value = require "aws.protocol.xml_value"
 
 local M = {}
@@ -126,10 +124,10 @@ function M.serialize_ec2(model, operation, params, options) return serialize(EC2
 ---@return table? output
 ---@return aws.Failure?
 function M.parse(model, operation, response)
-  if response.status >= 300 then return xml_error.parse(model, operation, response) end
+  if response.status >= 300 then return require("aws.protocol.xml_error").parse(model, operation, response) end
   if not operation.output or not response.body:find "%S" then return {} end
   local root, message = common.parse_xml(response.body)
-  if not root then return failed.unreadable(response, message) end
+  if not root then return require("aws.protocol.failed").unreadable(response, message) end
   return xml_value.decode(model, operation.output, result_of(operation, root))
 end
 

@@ -1,9 +1,6 @@
 -- What the two rest protocols share: parameters in paths, queries and headers, payloads, and the way back.
 local common = require "aws.protocol.common"
 local crypto = require "sm.crypto"
-local event_stream = require "aws.event_stream"
-local events = require "aws.protocol.events"
-local failed = require "aws.protocol.failed"
 local failures = require "aws.failure"
 local json = require "sm.json"
 local scalar = require "aws.protocol.scalar"
@@ -316,6 +313,7 @@ end
 local function read_payload(codec, model, ref, response, out)
   local body = response.body
   if ref.shape and model:shape(ref.shape).eventstream then
+    local events, event_stream = require "aws.protocol.events", require "aws.event_stream"
     local decode = function(target, text) return (codec.decode(model, target, text)) end
     out[ref.name] = events.iterate(model, ref, event_stream.messages((events.reader(body))), decode)
     return out
@@ -326,7 +324,7 @@ local function read_payload(codec, model, ref, response, out)
   end
   if body == "" then return out end
   local value, message = codec.decode(model, ref, body)
-  if value == nil and message then return failed.unreadable(response, message) end
+  if value == nil and message then return require("aws.protocol.failed").unreadable(response, message) end
   out[ref.name] = value
   return out
 end
@@ -347,7 +345,7 @@ function M.read(codec, model, ref, response)
   end
   if has_body_members(shape, OUTSIDE) and response.body:find "%S" then
     local value, message = codec.decode(model, ref, response.body)
-    if value == nil then return failed.unreadable(response, message or "the answer has no object") end
+    if value == nil then return require("aws.protocol.failed").unreadable(response, message or "the answer has no object") end
     out = value
     for _, member in ipairs(shape.members) do
       if OUTSIDE[member.location] then out[member.name] = nil end

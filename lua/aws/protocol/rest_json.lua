@@ -1,6 +1,5 @@
 -- rest-json: members in path, query and headers; the rest is a JSON object.
 local json = require "sm.json"
-local json_error = require "aws.protocol.json_error"
 local json_value = require "aws.protocol.json_value"
 local rest = require "aws.protocol.rest"
 
@@ -17,7 +16,7 @@ function codec.decode(model, ref, text)
 end
 
 function codec.failure(model, operation, response)
-  return json_error.parse(model, operation, response, function(shape, body)
+  return require("aws.protocol.json_error").parse(model, operation, response, function(shape, body)
     local members = rest.read(codec, model, { type = "structure", shape = shape.name }, {
       status = response.status, headers = response.headers, body = "",
     })

@@ -1,7 +1,6 @@
 -- rest-xml: members in path, query and headers; the rest is an XML document.
 local common = require "aws.protocol.common"
 local rest = require "aws.protocol.rest"
-local xml_error = require "aws.protocol.xml_error"
 local xml_value = require "aws.protocol.xml_value"
 
 local M = {}
@@ -29,7 +28,7 @@ function codec.decode(model, ref, text)
 end
 
 function codec.failure(model, operation, response)
-  return xml_error.parse(model, operation, response, function(shape, node)
+  return require("aws.protocol.xml_error").parse(model, operation, response, function(shape, node)
     local ref = { type = "structure", shape = shape.name }
     local members = rest.read(codec, model, ref, { status = response.status, headers = response.headers, body = "" })
     for name, value in pairs(xml_value.decode(model, ref, node)) do

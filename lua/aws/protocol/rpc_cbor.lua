@@ -1,8 +1,6 @@
 -- rpc-v2-cbor: every operation posts one CBOR map to a path of its own.
 local cbor = require "aws.cbor"
 local common = require "aws.protocol.common"
-local events = require "aws.protocol.events"
-local failed = require "aws.protocol.failed"
 local json = require "sm.json"
 local json_value = require "aws.protocol.json_value"
 local timestamp = require "aws.timestamp"
@@ -150,6 +148,7 @@ read = {
 local function read_error(model, operation, response)
   local body = type(response.body) == "string" and response.body ~= "" and cbor.decode(response.body)
   if type(body) ~= "table" then body = {} end
+  local failed = require "aws.protocol.failed"
   local code = failed.code(body.__type) or failed.code(response.headers["x-amzn-errortype"]) or failed.code(body.code)
   local query_code, fault = failed.query_error(response.headers)
   local shape = failed.shape(model, operation, code) or failed.shape(model, operation, query_code)
@@ -176,10 +175,10 @@ end
 function M.parse(model, operation, response)
   if response.status >= 300 then return read_error(model, operation, response) end
   local stream = common.event_member(model, operation.output)
-  if stream then return events.open(model, operation, stream, response.body, decode_event(model)) end
+  if stream then return require("aws.protocol.events").open(model, operation, stream, response.body, decode_event(model)) end
   if not operation.output or response.body == "" then return {} end
   local value, message = cbor.decode(response.body)
-  if type(value) ~= "table" then return failed.unreadable(response, message or "the answer is no map") end
+  if type(value) ~= "table" then return require("aws.protocol.failed").unreadable(response, message or "the answer is no map") end
   return read_structure(model, operation.output, value)
 end
 

@@ -2,10 +2,15 @@
 -- patterns are left to the service, which knows them better.
 local failures = require "aws.failure"
 local json = require "sm.json"
-local suggest = require "lib.suggest"
-local timestamp = require "aws.timestamp"
 
 local M = {}
+
+-- Loaded by the first time that is met: most calls have none.
+local timestamp
+local function times()
+  timestamp = timestamp or require "aws.timestamp"
+  return timestamp
+end
 
 local null = json.null
 local tointeger = math.tointeger
@@ -62,7 +67,7 @@ end
 local function unknown_member(state, shape, name)
   local names = {}
   for i, ref in ipairs(shape.members) do names[i] = ref.name end
-  local hint = type(name) == "string" and suggest.hint(name, names) or ""
+  local hint = type(name) == "string" and require("lib.suggest").hint(name, names) or ""
   local listed = hint == "" and #names > 0 and #names <= 20 and "; there are: " .. table.concat(names, ", ") or ""
   fault(state, "no member '%s'%s%s", tostring(name), hint, listed)
 end
@@ -156,7 +161,7 @@ local function check_timestamp(state, _, ref, value)
   if type(value) ~= "number" and type(value) ~= "string" then
     return fault(state, "a time is needed (epoch seconds, or ISO 8601 text), not %s", kind_of(value))
   end
-  local time, message = timestamp.parse(value, ref.timestampFormat)
+  local time, message = times().parse(value, ref.timestampFormat)
   if not time then fault(state, "%s", message) end
 end
 
