@@ -97,6 +97,8 @@ function M.resolve(call, region)
     found = with_signing(found, { scheme = "none", double_encode = true })
   elseif found.signing.scheme ~= "none" and takes_token(call, found.signing) then
     found = with_signing(found, { scheme = "bearer", name = found.signing.name, double_encode = true })
+  elseif found.signing.scheme ~= "none" and not found.signing.region then
+    return endpoint.no_region()
   end
   call.endpoint = found
   return found

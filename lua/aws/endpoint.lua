@@ -138,11 +138,14 @@ local function cache_key(program, values)
   return table.concat(parts, "\0")
 end
 
+---@return nil
+---@return aws.Failure
+function M.no_region()
+  return failure.refuse("config", "NoRegion", "no region: set AWS_REGION, a region in the profile, or the option region")
+end
+
 local function explain(message, values)
-  if values.Region == nil and message:lower():find("region", 1, true) then
-    return failure.refuse("config", "NoRegion",
-      "no region: set AWS_REGION, a region in the profile, or the option region")
-  end
+  if values.Region == nil and message:lower():find("region", 1, true) then return M.no_region() end
   return failure.refuse("config", "InvalidEndpoint", message)
 end
 

@@ -56,6 +56,18 @@ describe("aws.client", function()
     assert.matches("did you mean 'TableName'", err.message)
   end)
 
+  it("without a region nothing can be signed, also at an endpoint of one's own", function()
+    local options = { endpoint_url = "http://127.0.0.1:1", access_key = "AKID", secret_key = "secret", world = WORLD }
+    for _, service in ipairs { "dynamodb", "sts" } do
+      local none, err = assert(aws.client(service, options)):call(service == "sts" and "GetCallerIdentity" or "ListTables")
+      assert.is_nil(none)
+      assert.are.equal("NoRegion", err.code)
+    end
+    local url, err = assert(aws.client("sts", options)):presign("get_caller_identity")
+    assert.is_nil(url)
+    assert.are.equal("NoRegion", err.code)
+  end)
+
   it("without keys the failure says so", function()
     local client = assert(aws.client("dynamodb", { region = "eu-west-1", endpoint_url = "http://127.0.0.1:1", world = WORLD }))
     local none, err = client:list_tables({}, { timeout = 2 })
