@@ -1,6 +1,7 @@
 /* The client: libcurl's descriptors and timer on the loop, and how calls end. */
 #include "clock.h"
 #include "http_call.h"
+#include "http_trust.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -118,14 +119,28 @@ static bool make_multi(struct sm_http *http)
 	return true;
 }
 
-struct sm_http *sm_http_new(struct sm_loop *loop)
+static bool initialise(void)
 {
 	static bool initialised;
+
+	if (initialised)
+		return true;
+	sm_http_trust_init();
+	initialised = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+	return initialised;
+}
+
+bool sm_http_warm(void)
+{
+	return initialise() && sm_http_trust_warm();
+}
+
+struct sm_http *sm_http_new(struct sm_loop *loop)
+{
 	struct sm_http *http;
 
-	if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (!initialise())
 		return NULL;
-	initialised = true;
 	http = calloc(1, sizeof *http);
 	if (http == NULL)
 		return NULL;

@@ -23,6 +23,7 @@ struct sm_http_options {
 	const char *method;
 	const char *url;
 	const char *ca_file; /* NULL: the system's */
+	bool amazon_roots;   /* instead of the system's, those of AWS; a ca_file goes before */
 	enum sm_http_version version;
 	bool insecure;              /* does not check certificates */
 	bool fresh;                 /* on a connection of its own, so that libcurl never sends it twice */
@@ -38,6 +39,8 @@ struct sm_http_options {
 	void *owner;
 };
 
+/* Does ahead of time what the first TLS connection needs: 1.5 ms then, not later. */
+bool sm_http_warm(void);
 /* NULL without memory. */
 struct sm_http *sm_http_new(struct sm_loop *loop);
 /* Aborts what runs; calls stay valid, ended with SM_CLOSED. NULL is allowed. */

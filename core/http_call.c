@@ -1,5 +1,6 @@
 /* Making a request: what may go on the wire, and the options libcurl gets. */
 #include "http_call.h"
+#include "http_trust.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +110,7 @@ static void set_version(struct sm_http_call *call)
 		curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, 1L);
 }
 
-static void set_limits(struct sm_http_call *call)
+static bool set_limits(struct sm_http_call *call)
 {
 	const struct sm_http_options *options = &call->options;
 	CURL *easy = call->easy;
@@ -130,8 +131,7 @@ static void set_limits(struct sm_http_call *call)
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 	if (options->direct)
 		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-	if (options->ca_file != NULL)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+	return sm_http_trust(easy, options->amazon_roots, options->ca_file) == CURLE_OK;
 }
 
 enum sm_status sm_http_call_new(struct sm_http *http, const struct sm_http_options *options, struct sm_http_call **call,
@@ -147,7 +147,8 @@ enum sm_status sm_http_call_new(struct sm_http *http, const struct sm_http_optio
 		goto fail;
 	if (curl_easy_setopt(made->easy, CURLOPT_URL, options->url) != CURLE_OK)
 		goto fail;
-	set_limits(made);
+	if (!set_limits(made))
+		goto fail;
 	set_version(made);
 	sm_http_receive(made);
 	made->options.url = made->options.ca_file = NULL; /* libcurl has copies */

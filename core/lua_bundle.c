@@ -1,7 +1,7 @@
 /*
  * sm.bundle: files below lua/, wherever they are: on the disk, inside the program, or in a layer (lua_bundle.h).
  * Names are relative to lua/ ("usecases/lakehouse/run.lua"); an absolute path below the lua/ of the root or of a layer
- * means the same. Reads block; they are small and happen once.
+ * means the same, and one elsewhere means that file. Reads block; they are small and happen once.
  */
 #include "lua_bundle.h"
 
@@ -50,8 +50,10 @@ static const char *below(const char *folder, const char *name)
 
 static bool is_file(const char *folder, const char *name, char path[PATH_MAX], struct stat *st)
 {
-	return snprintf(path, PATH_MAX, "%s/lua/%s", folder, name) < PATH_MAX && stat(path, st) == 0 &&
-	       S_ISREG(st->st_mode);
+	int len =
+	    name[0] == '/' ? snprintf(path, PATH_MAX, "%s", name) : snprintf(path, PATH_MAX, "%s/lua/%s", folder, name);
+
+	return len < PATH_MAX && stat(path, st) == 0 && S_ISREG(st->st_mode);
 }
 
 static void locate(lua_State *L, const char *name, struct place *place)
@@ -169,6 +171,16 @@ static int l_read(lua_State *L)
 	return 1;
 }
 
+/* exists(name) -> whether load would find it. */
+static int l_exists(lua_State *L)
+{
+	struct place place;
+
+	locate(L, check_name(L, 1), &place);
+	lua_pushboolean(L, place.from != FROM_NOWHERE);
+	return 1;
+}
+
 /* find(name) -> path on the disk | nil. For files that are opened by path: under the root, else in a layer. */
 static int l_find(lua_State *L)
 {
@@ -187,7 +199,9 @@ static void add_names_on_disk(lua_State *L, const char *root, const char *folder
 	char path[PATH_MAX];
 	DIR *dir;
 
-	if (snprintf(path, sizeof path, "%s/lua/%s", root, folder) >= (int)sizeof path || (dir = opendir(path)) == NULL)
+	int len = folder[0] == '/' ? snprintf(path, sizeof path, "%s", folder)
+	                           : snprintf(path, sizeof path, "%s/lua/%s", root, folder);
+	if (len >= (int)sizeof path || (dir = opendir(path)) == NULL)
 		return;
 	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
 		if (entry->d_name[0] == '.' || entry->d_type == DT_DIR)
@@ -228,8 +242,8 @@ static int l_list(lua_State *L)
 
 int luaopen_sm_bundle(lua_State *L)
 {
-	static const luaL_Reg module[] = {
-	    {"load", l_load}, {"read", l_read}, {"find", l_find}, {"list", l_list}, {NULL, NULL}};
+	static const luaL_Reg module[] = {{"load", l_load}, {"read", l_read}, {"exists", l_exists},
+	                                  {"find", l_find}, {"list", l_list}, {NULL, NULL}};
 
 	luaL_newlib(L, module);
 	lua_pushfstring(L, "%s/lua", root_of(L));
@@ -270,7 +284,7 @@ static int l_search(lua_State *L)
 	return 2;
 }
 
-void sm_bundle_searcher(lua_State *L)
+void sm_bundle_searcher(lua_State *L, const char *root)
 {
 	lua_getglobal(L, "package");
 	lua_getfield(L, -1, "searchers");
@@ -280,5 +294,7 @@ void sm_bundle_searcher(lua_State *L)
 	}
 	lua_pushcfunction(L, l_search);
 	lua_rawseti(L, -2, 2);
+	lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;%s/lua/?.lua;%s/lua/?/init.lua", root, root, layers(), layers());
+	lua_setfield(L, -3, "path");
 	lua_pop(L, 2);
 }

@@ -15,7 +15,7 @@
 
 /* Pushes the chunk of a Lua file below lua/ and returns true, or pushes what is wrong. */
 bool sm_bundle_load(lua_State *L, const char *name);
-/* Lets require find modules that way, and nothing else. For the program that carries a bundle. */
-void sm_bundle_searcher(lua_State *L);
+/* Lets require find modules that way, and nothing else; package.path names root and layers for package.searchpath. */
+void sm_bundle_searcher(lua_State *L, const char *root);
 
 #endif

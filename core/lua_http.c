@@ -354,11 +354,21 @@ static enum sm_http_version version_option(lua_State *L)
 	return SM_HTTP_ANY;
 }
 
+/* ca = "amazon": the roots of AWS, for its endpoints. */
+static bool roots_option(lua_State *L)
+{
+	const char *text = text_option(L, "ca", "");
+
+	if (text[0] != '\0' && strcmp(text, "amazon") != 0)
+		luaL_error(L, "request: ca must be \"amazon\"; a file goes into ca_file");
+	return text[0] != '\0';
+}
+
 static void refuse_unknown_options(lua_State *L)
 {
 	static const char *const known[] = {
-	    "method", "url",     "headers",  "body", "timeout",       "connect_timeout", "read_timeout", "max_bytes",
-	    "stream", "ca_file", "insecure", "http", "max_redirects", "direct",          "fresh",        NULL};
+	    "method",  "url", "headers",  "body", "timeout",       "connect_timeout", "read_timeout", "max_bytes", "stream",
+	    "ca_file", "ca",  "insecure", "http", "max_redirects", "direct",          "fresh",        NULL};
 
 	sm_check_options(L, 1, known, "request");
 }
@@ -370,6 +380,7 @@ static void read_options(lua_State *L, struct sm_http_options *options)
 	options->method = text_option(L, "method", "GET");
 	options->url = text_option(L, "url", NULL);
 	options->ca_file = text_option(L, "ca_file", NULL);
+	options->amazon_roots = roots_option(L);
 	options->version = version_option(L);
 	options->insecure = flag_option(L, "insecure");
 	options->direct = flag_option(L, "direct");

@@ -154,7 +154,7 @@ static void set_path(lua_State *L, const char *root)
 	lua_pushstring(L, root);
 	lua_setfield(L, LUA_REGISTRYINDEX, "sm.root");
 	if (sm_bundle_own()->count > 0)
-		sm_bundle_searcher(L);
+		sm_bundle_searcher(L, root);
 }
 
 /* Added first, so it runs after every other hook: those may have made a task ready. */
@@ -189,8 +189,19 @@ struct sm_host *sm_host_new(const char *root)
 	*(struct sm_host **)lua_getextraspace(host->L) = host;
 	sm_open_libs(host->L);
 	set_path(host->L, root);
-	lua_gc(host->L, LUA_GCGEN, 10, 0); /* collect after 10 % of growth: what is reused then is still in the cache */
+	sm_host_collect(host);
 	return host;
+}
+
+void sm_host_collect(struct sm_host *host)
+{
+	lua_gc(host->L, LUA_GCRESTART);
+	lua_gc(host->L, LUA_GCGEN, 10, 0); /* collect after 10 % of growth: what is reused then is still in the cache */
+}
+
+void sm_host_keep(struct sm_host *host)
+{
+	lua_gc(host->L, LUA_GCSTOP);
 }
 
 void sm_host_free(struct sm_host *host)

@@ -47,6 +47,13 @@ struct sm_host *sm_host_new(const char *root);
 void sm_host_free(struct sm_host *host);
 
 /*
+ * Keeps garbage until sm_host_collect, for a start: what is loaded then stays, and looking through it again and again
+ * is a third of the time.
+ */
+void sm_host_keep(struct sm_host *host);
+void sm_host_collect(struct sm_host *host);
+
+/*
  * Turns the loop until done() says so or sm.task.exit was called: resumes ready tasks, then polls.
  */
 void sm_host_run(struct sm_host *host, bool (*done)(void *arg), void *arg);

@@ -1,5 +1,6 @@
 -- Loads use-case files, gives each only the globals on the list, and reads them again when they change on disk, so that
 -- an edit shows with the next request. A file that does not load keeps its last good version answering and is reported.
+local bundle = require "sm.bundle"
 local errors = require "lib.errors"
 local files = require "sm.files"
 local sandbox = require "lib.sandbox"
@@ -21,9 +22,7 @@ end
 
 -- One file as a use case, or why not, with file and line.
 local function load_file(path, name)
-  local source, message = files.read(path)
-  if not source then return nil, message end
-  local use_case, wrong = sandbox.compile(source, path)
+  local use_case, wrong = sandbox.run(path)
   if wrong then return nil, wrong.message .. (wrong.excerpt and "\n" .. wrong.excerpt or "") end
   local sound, problem = check_form(use_case, name)
   return sound and use_case or nil, problem
@@ -64,7 +63,9 @@ function M.new(options)
     domain_stamp = stamp
   end
 
+  -- Where nothing is read again, the file need not be on the disk.
   local function stamp_of(path)
+    if not options.reload and bundle.exists(path) then return 0 end
     local changed_ns, size, code = files.stamp(path)
     if not changed_ns then return nil, size, code end
     return changed_ns * 31 + size
@@ -118,9 +119,8 @@ function M.new(options)
 
   local function names()
     local list = {}
-    for _, file in ipairs(files.list(options.folder) or {}) do
-      list[#list + 1] = file.name:match("^([a-z_][a-z0-9_]*)%.lua$")
-    end
+    for file in pairs(bundle.list(options.folder)) do list[#list + 1] = file:match("^([a-z_][a-z0-9_]*)%.lua$") end
+    table.sort(list)
     return list
   end
 

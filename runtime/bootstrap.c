@@ -32,6 +32,7 @@ static void started(void *owner, enum sm_task_end end, lua_State *co, int count)
 {
 	struct run *run = owner;
 	run->ended = true;
+	sm_host_collect(run->host); /* the first event is asked for by now */
 	if (end != SM_TASK_OK) {
 		const char *message = NULL;
 		if (count > 0 && lua_istable(co, -1) && lua_getfield(co, -1, "message") == LUA_TSTRING)
@@ -119,6 +120,7 @@ int main(void)
 	run.host = sm_host_new(root);
 	if (run.host == NULL)
 		return fail(&run, "not enough memory");
+	sm_host_keep(run.host);
 	int code = serve(&run);
 	sm_host_free(run.host);
 	return code;

@@ -18,7 +18,7 @@ command -v "${tools}gcc" > /dev/null || tools=
 gcc=${tools}gcc
 case $("$gcc" -dumpmachine 2> /dev/null) in "$arch"-*) ;; *) say "no compiler for $arch here (Debian, Ubuntu: gcc-$(echo "$arch" | tr _ -)-linux-gnu)"; exit 1 ;; esac
 
-stamp=$({ cat "$here/sources.txt" "$here/build.sh" "$here/cc.in"; "$gcc" -dumpfullversion; } | sha256sum | cut -d' ' -f1)
+stamp=$({ cat "$here/sources.txt" "$here/build.sh" "$here/cc.in" "$here/curve448_absent.c"; "$gcc" -dumpfullversion; } | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$prefix/.stamp" 2> /dev/null)" = "$stamp" ]; then exit 0; fi
 "$here/fetch.sh" "$sources"
 rm -rf "$prefix"
@@ -73,13 +73,24 @@ musl() {
 	chmod +x "$prefix/bin/cc"
 }
 
-# Bytes that no call from here reaches but that tables refer to: writers of key files, and tables for speeds that a
-# client does not need (P-256 with 150 KiB of points in place of a slower way to the same, AES for processors before 2010).
+# What no call from here reaches but tables refer to, and speed that a client does not need: writers of key files; 150 KiB
+# of points for P-256 in place of a slower way to the same; curve 448, P-224 and P-521 in a hurry; AES for processors before
+# 2010; AES and SHA in one pass; the ciphers' older interface. And the question what the processor can do is asked with the first use of OpenSSL, not
+# at every start (under virtualisation each of its ten cpuid instructions costs 1 to 20 us).
 trim_openssl() {
 	sed -i '/^ENCODER_TEXT("RSA", /,$d' providers/encoders.inc
 	sed -i -e 's/ecp_nistz256\.c ecp_nistz256-\(x86_64\.s\|armv8\.S\)//' -e '/ECDEF_\(x86_64\|aarch64\)=ECP_NISTZ256_ASM/s/=.*/=/' \
-		crypto/ec/build.info
-	sed -i -e 's/ bsaes-x86_64\.s\| bsaes-armv8\.S//' -e '/AESDEF_\(x86_64\|aarch64\)=/s/ *BSAES_ASM//' crypto/aes/build.info
+		-e 's,curve448/f_generic\.c curve448/scalar\.c,curve448/absent.c,' -e 's,curve448/arch_\(32\|64\)/f_impl\(32\|64\)\.c,,' \
+		-e 's,curve448/curve448_tables\.c curve448/eddsa\.c curve448/curve448\.c,,' crypto/ec/build.info
+	cp "$here/curve448_absent.c" crypto/ec/curve448/absent.c
+	sed -i -e '/PROV_NAMES_\(X\|ED\)448, .*_keymgmt_functions/,+1d' -e '/PROV_NAMES_\(X448\|ED448\|ED448ph\),/d' providers/defltprov.c
+	sed -i '/TLS_GROUP_ENTRY("x448"/d' providers/common/capabilities.c
+	sed -i 's/EC_GFp_nistp\(224\|521\)_method/0/' crypto/ec/ec_curve.c
+	sed -i -e 's/ bsaes-x86_64\.s\| bsaes-armv8\.S\|aesni-sha1-x86_64\.s aesni-sha256-x86_64\.s aesni-mb-x86_64\.s//' \
+		-e '/AESDEF_\(x86_64\|aarch64\)=/s/ *BSAES_ASM//' crypto/aes/build.info
+	sed -i '/define AES_CBC_HMAC_SHA_CAPABLE/d' include/crypto/aes_platform.h
+	sed -i '/^ *EVP_add_cipher\(_alias\)\{0,1\}(.*);$/d' crypto/evp/c_allc.c
+	sed -i '/^\.section\t\.init$/,/call/d' crypto/x86_64cpuid.pl
 }
 
 # Only what a TLS client, SigV4, JWT and hashes need. Its own configuration folder must not exist: the machine's
@@ -134,6 +145,16 @@ expat() {
 	step expat-install cmake --install "$work/expat/build"
 }
 
+# What their authors want to go along with the program.
+licenses() {
+	for file in musl/COPYRIGHT openssl/LICENSE.txt curl/COPYING expat/COPYING; do
+		printf '==== %s ====\n\n' "${file%/*}"
+		cat "$work/$file"
+	done
+	printf '==== Lua ====\n\n'
+	sed -n '/Copyright (C)/,$p' "$prefix/lua/lua.h" | sed '/\*\//,$d; s/^\* \{0,1\}//'
+}
+
 started=$(date +%s)
 say "building what the $arch release links (musl, OpenSSL, libcurl, expat; once, some minutes)"
 musl
@@ -142,6 +163,7 @@ curl
 expat
 unpack lua5.4
 mv "$work/lua5.4/src" "$prefix/lua"
+licenses > "$prefix/licenses"
 rm -rf "$work"/*/
 printf '%s\n' "$stamp" > "$prefix/.stamp"
 say "built for $arch in $(($(date +%s) - started)) s"

@@ -1,9 +1,10 @@
 -- bundle.lua ROOT OUTPUT: compiles the Lua files that AWS needs into the one file that core/bundle.c reads (its format is
 -- told there). Run by the Lua of the release itself, built for this machine: bytecode belongs to one version of Lua.
--- Line numbers and names of variables stay in: errors keep file and line.
+-- Line numbers stay in, so that errors keep file and line; names of variables do not (see slim.lua).
 local root, output = arg[1], arg[2]
 package.path = root .. "/cmake/static/?.lua"
 local files = require "files"
+local slim = require "slim"
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -25,7 +26,7 @@ local function mtime_of(hash) return 1577836800 + 2 * (hash & 0xffffff) end
 
 local function compiled(name, text)
   if not name:find("%.lua$") then return text, 0 end
-  return string.dump(assert(load(text, "@" .. name, "t")), false), 1
+  return slim(string.dump(assert(load(text, "@" .. name, "t")))), 1
 end
 
 local names = files.list(root, "bundle")

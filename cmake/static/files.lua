@@ -5,30 +5,39 @@ local M = {}
 -- Folders (with a closing /) and files that only a developer's or an operator's machine uses.
 M.left_out = {
   "cli/",               -- the program sewing
-  "adapters/local/",    -- DuckDB, SQLite, the disk
+  "adapters/local/", "boot/local_profile.lua", -- DuckDB, SQLite, the disk
   "entry/local.lua", "entry/files.lua", -- HTTP served by ourselves
-  "lib/sql/translate/", "lib/sql/translate.lua", -- into DuckDB's dialect
+  "lib/sql/translate/", "lib/sql/translate.lua", "lib/sql/functions/", "lib/sql/macros.lua", "lib/sql/printer.lua", -- DuckDB's dialect
+  "lib/sql/engine_error.lua", "lib/sql/linemode.lua",
   "aws/generate/",      -- makes models
+  "adapters/trino/",    -- without AWS
   "types/",             -- for editors
 }
+-- Of those, what needs no such machine.
+M.kept = { "adapters/local/clock.lua", "adapters/local/ids.lua", "adapters/local/statements.lua", "adapters/local/tasks.lua" }
 M.models = "aws/models/"
+
+-- What an operator reads and edits, and so goes into a package as files. (Any other file may be put there as well: it wins
+-- over the one in the program.)
+M.scripts = { "usecases/", "domain/", "sql/", "routes.lua", "settings.lua" }
 
 local function starts_with(text, start) return text:sub(1, #start) == start end
 
----@param name string  below lua/
----@return boolean
-function M.is_left_out(name)
-  for _, rule in ipairs(M.left_out) do
+local function is_under(name, rules)
+  for _, rule in ipairs(rules) do
     if name == rule or (rule:sub(-1) == "/" and starts_with(name, rule)) then return true end
   end
   return false
 end
 
----@param name string
----@param what string   "bundle": compiled into the program; "scripts": what an operator may edit; "models"
+---@param name string  below lua/
+---@param what string  "bundle": inside the program; "scripts": files of the package; "models"
 function M.is_in(name, what)
   if what == "models" then return starts_with(name, M.models) end
-  return not starts_with(name, M.models) and not M.is_left_out(name) and name:find("%.lua$") ~= nil or name:find("^sql/.*%.sql$") ~= nil
+  if not (name:find("%.lua$") or name:find("^sql/.*%.sql$")) or is_under(name, M.left_out) and not is_under(name, M.kept) then
+    return false
+  end
+  return what == "bundle" or is_under(name, M.scripts)
 end
 
 ---@param root string

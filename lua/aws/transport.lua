@@ -27,8 +27,15 @@ local function seconds_left(options)
   return left
 end
 
+-- Hosts whose certificates come from Amazon's own roots. Other partitions (China, isolated ones) are not known to.
+local function is_amazon(url)
+  local host = url:match("^https://([^/:?#]+)")
+  return host ~= nil and (host:find("%.amazonaws%.com$") or host:find("%.api%.aws$") or host:find("%.on%.aws$")) ~= nil
+end
+
 local function ca_options(config, out)
   out.ca_file = config.ca_bundle or env "AWS_CA_BUNDLE" or env "SM_CA_BUNDLE"
+  if not out.ca_file and is_amazon(out.url) then out.ca = "amazon" end
   return out
 end
 

@@ -7,13 +7,9 @@ local M = {}
 
 M.SYSTEM = "lakehouse"
 
---- The folder that holds the Lua files.
+--- The folder of the Lua files; what is not in it is inside the program or in a layer (see sm.bundle).
 ---@return string
-function M.lua_folder()
-  local path = package.searchpath("boot", package.path)
-  if path then return (path:gsub("/?boot%.lua$", "")) end
-  return (require("sm.files").env "LAMBDA_TASK_ROOT" or ".") .. "/lua"
-end
+function M.lua_folder() return require("sm.bundle").folder end
 
 --- A port that is made with its first use. Failing to make it is an answer, not a crash: every call says why.
 ---@param name string

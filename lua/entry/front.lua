@@ -79,9 +79,7 @@ end
 
 -- The text of a script by the name that errors give it: a path, or a path below the lua folder.
 local function read_source(name)
-  local path = name
-  if name:sub(1, 1) ~= "/" then path = package.searchpath(name:gsub("%.lua$", ""), package.path, "") or name end
-  return (require("sm.files").read(path))
+  return (require("sm.bundle").read(name)) or (require("sm.files").read(name))
 end
 
 ---@param settings table

@@ -154,6 +154,18 @@ function M.compile(text, name)
   return value
 end
 
+---The same for a file below lua/, which may be inside the program: then it is compiled already.
+---@param path string
+---@return any value, table? err
+function M.run(path)
+  local bundle = require "sm.bundle"
+  local chunk, message = bundle.load(path, M.environment())
+  if not chunk then return nil, describe(message, bundle.read(path) or "", path) end
+  local value, err = run_chunk(chunk)
+  if err ~= nil then return nil, describe(err, bundle.read(path) or "", path) end
+  return value
+end
+
 local loaded = {} -- path -> { stamp, value, err }
 
 ---What the file returns; read again when its size or time changed. A new version that does not load leaves the old one

@@ -1,7 +1,7 @@
 ---@meta sm.bundle
 -- Files below lua/, wherever they are: on the disk, inside the program (the release carries its Lua as bytecode), or in a
 -- layer. A file under the root wins when it differs from the bundled one. Names are relative to lua/; absolute paths below
--- the root's lua/ are taken too. Nothing here waits on the loop: the files are small and read once.
+-- the root's lua/ mean the same, others the file itself. Nothing here waits on the loop: the files are small and read once.
 
 ---@class sm.bundle
 local bundle = {}
@@ -27,6 +27,10 @@ function bundle.load(name, environment) end
 ---@return string? message
 ---@return string? code  "not_found", "closed" (only its bytecode is here), "io"
 function bundle.read(name) end
+
+---@param name string
+---@return boolean
+function bundle.exists(name) end
 
 ---For what is opened by its path: the root's file, else a layer's.
 ---@param name string

@@ -24,6 +24,7 @@ function http.request(options) end
 ---@field max_bytes integer? of the answer's body; default 16 MiB, with stream none
 ---@field stream boolean? the answer comes when its header is there; read gives the body
 ---@field ca_file string? PEM bundle instead of the system's
+---@field ca "amazon"|nil the roots of AWS, which are compiled in, instead of the system's bundle: for AWS's own endpoints
 ---@field insecure boolean? does not check certificates
 ---@field fresh boolean? on a connection of its own: a pooled one may be dead, and then the request is sent once more by itself
 ---@field direct boolean? no proxy, whatever the environment says: for what only this machine can reach
@@ -41,6 +42,12 @@ function http.request(options) end
 ---The C half, one exchange at a time; lua/sm/http.lua is made of it.
 ---@class sm.http_core
 local core = {}
+
+---Does ahead of time what the first TLS connection needs. Blocks, 1 to 2 ms.
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function core.warm() end
 
 ---Like http.request, for bodies that are strings.
 ---@param options sm.http.Options

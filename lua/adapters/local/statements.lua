@@ -1,6 +1,7 @@
 -- The SQL files of a system. A file that changed on disk is read again, so that an edit shows with the next use.
 local errors = require "lib.errors"
 local template = require "lib.sql_template"
+local bundle = require "sm.bundle"
 local files = require "sm.files"
 
 local M = {}
@@ -16,11 +17,14 @@ function M.new(folder, reload)
     if known and not reload then return known.template end
     if not name:find("^[a-z_][a-z0-9_]*$") then return nil, errors.new("BadSetting", ("'%s' is no name of an SQL file"):format(name)) end
     local path = folder .. "/" .. name .. ".sql"
-    local stat, message, code = files.stat(path)
-    if not stat then return nil, errors.from(message, code, "SQL file " .. name) end
-    if known and known.mtime == stat.mtime and known.size == stat.size then return known.template end
-    local source
-    source, message, code = files.read(path)
+    local stat = { mtime = 0, size = 0 }
+    if reload then
+      local message, code
+      stat, message, code = files.stat(path)
+      if not stat then return nil, errors.from(message, code, "SQL file " .. name) end
+      if known and known.mtime == stat.mtime and known.size == stat.size then return known.template end
+    end
+    local source, message, code = bundle.read(path)
     if not source then return nil, errors.from(message, code, "SQL file " .. name) end
     local parsed, err = template.parse(name, source)
     if not parsed then return nil, err end
@@ -42,16 +46,15 @@ function M.new(folder, reload)
   end
 
   function statements.check()
-    local listed, message, code = files.list(folder)
-    if not listed then return nil, errors.from(message, code, "SQL files") end
     local faults = {}
-    for _, file in ipairs(listed) do
-      local name = file.name:match("^(.*)%.sql$")
+    for file in pairs(bundle.list(folder)) do
+      local name = file:match("^(.*)%.sql$")
       if name then
         local ok, err = find(name)
         if not ok then faults[#faults + 1] = err.message end
       end
     end
+    table.sort(faults)
     if #faults > 0 then return nil, errors.new("BadSetting", table.concat(faults, "; "), { problems = faults }) end
     return true
   end

@@ -29,14 +29,22 @@ local function load_plain(source, path)
   return as_handler(value, path)
 end
 
+local NO_SUCH_FILE <const> = 2 -- errno
+
+-- Read on the spot: sm.files would start threads, which is a third of a cold start.
+local function read(path)
+  local file <close>, message, errno = io.open(path, "rb")
+  if not file then return nil, message, errno end
+  return file:read("a")
+end
+
 local function find_plain(name, task_root)
-  local files = require "sm.files"
   local folders = { task_root .. "/lua/usecases/", task_root .. "/" }
   for _, folder in ipairs(folders) do
     local path = folder .. name .. ".lua"
-    local source, message, code = files.read(path)
+    local source, message, errno = read(path)
     if source then return load_plain(source, path) end
-    if code ~= "not_found" then return nil, failure("BadSetting", message) end
+    if errno ~= NO_SUCH_FILE then return nil, failure("BadSetting", message) end
   end
   return nil, failure("BadSetting", ("there is no handler '%s': it is 'api', a use case such as lakehouse/run, or a file "
     .. "%s%s.lua or %s%s.lua"):format(name, folders[1], name, folders[2], name))
