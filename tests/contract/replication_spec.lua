@@ -271,6 +271,7 @@ describe("replication (aws)", function()
     dms = scripted_dms()
     api = aws.api { dms = dms.server.url }
     plain = plain or aws.api()
+    plain:call("s3", "create_bucket", { Bucket = "lake" })
     registered = {}
     options = { api = api, task_arn = ARN, table_name = aws.state_table(plain), bronze = "s3://lake/bronze/{run}/",
       clock = require("adapters.local.clock").new(), pipeline = function() return require("fakes").ctx().pipeline end,
@@ -323,6 +324,30 @@ describe("replication (aws)", function()
     assert.same({ "stopped", "2025-08-13", 3, 1 }, { status.state, status.run, status.rows, #status.tables })
     assert.equal("s3://lake/bronze/2025-08-13/dbo/Thing/", registered[1].location)
     assert.same({ run = "2025-08-13" }, registered[1].partition)
+  end)
+
+  it("registers the columns that DMS has written, and fails a load that lacks one", function()
+    local bucket = aws.bucket(plain)
+    options.bronze = ("s3://%s/bronze/{run}/"):format(bucket)
+    replication = require("adapters.aws.replication").new(options)
+    local function put(select)
+      local f = fixture.open()
+      local con <close> = assert(f.lake.engine:connect())
+      local path = f.lake.root .. "/x.parquet"
+      assert(con:exec(("COPY (%s) TO '%s' (FORMAT parquet)"):format(select, path)))
+      assert(plain:call("s3", "put_object", { Bucket = bucket, Key = "bronze/2025-08-13/dbo/Thing/LOAD00000001.parquet",
+        Body = assert(require("sm.files").read(path)) }))
+      f.close()
+    end
+    put "SELECT 1::BIGINT AS id, 'x' AS label, TIMESTAMP '2025-01-01 10:00:00' AS changed, 1 AS extra"
+    local started = start()
+    dms.ends()
+    assert.equal("stopped", assert(replication.status(started.id)).state)
+    local types = {}
+    for i, column in ipairs(registered[1].columns) do types[i] = column.name .. " " .. column.type end
+    assert.same({ "id bigint", "label string", "changed timestamp", "extra int" }, types)
+    put "SELECT 1 AS id"
+    assert.matches("dbo_thing lacks the column 'label'", assert(replication.status(started.id)).reason)
   end)
 
   it("tells a load that ended badly, and why", function()

@@ -7,6 +7,7 @@ local errors = require "lib.errors"
 local failures = require "adapters.aws.failures"
 local items = require "adapters.aws.items"
 local load_event = require "domain.lakehouse.load_event"
+local parquet_schema = require "adapters.aws.parquet_schema"
 local s3_uri = require "adapters.aws.s3_uri"
 local task = require "sm.task"
 
@@ -188,14 +189,35 @@ function M.new(options)
     return schema and ("%s/%s/%s/"):format(base, schema, name) or ("%s/%s/"):format(base, source.bronze)
   end
 
+  -- The columns as DMS has written them; those of the pipeline's list when there is no file to look into.
+  local function columns_of(source, location)
+    local found, err = parquet_schema.of_folder(api, location)
+    if err then return nil, err end
+    if not found then return source.columns end
+    local has = {}
+    for _, column in ipairs(found) do has[column.name] = true end
+    for _, column in ipairs(source.columns) do
+      if not has[column.name] then
+        return nil, errors.new("ExternalServiceError", ("%s lacks the column '%s'"):format(source.bronze, column.name))
+      end
+    end
+    return found
+  end
+
+  local function register_one(load, source, counted)
+    local location = folder_of(source, load.run, counted)
+    local columns, err = columns_of(source, location)
+    if not columns then return nil, err end
+    return options.register { database = "bronze", table = source.bronze, columns = columns, partition = { run = load.run },
+      location = location, sole = not options.bronze:find("{run}", 1, true) }
+  end
+
   local function register(load, by_name)
     local calls, sources = {}, options.pipeline().sources
     for i, source in ipairs(sources) do
+      local counted = by_name and by_name[source.bronze:lower()]
       calls[i] = function()
-        local location = folder_of(source, load.run, by_name and by_name[source.bronze:lower()])
-        local request = { database = "bronze", table = source.bronze, columns = source.columns, partition = { run = load.run },
-          location = location, sole = not options.bronze:find("{run}", 1, true) }
-        return patiently(function() return options.register(request) end, pause)
+        return patiently(function() return register_one(load, source, counted) end, pause)
       end
     end
     return task.parallel(calls, { limit = TABLES_AT_A_TIME })
