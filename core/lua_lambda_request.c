@@ -129,7 +129,7 @@ void sm_lambda_init_error(const char *address, const char *type, const char *mes
 	char body[2048], plain[1024];
 	struct sm_api *api = NULL;
 	size_t len = 0;
-	for (; message[len] != '\0' && len < sizeof(plain) - 1;
+	for (; len < sizeof(plain) - 1 && message[len] != '\0';
 	     len++) /* what JSON would have to escape is not worth it here */
 		plain[len] = message[len] < ' ' || message[len] == '"' || message[len] == '\\' ? ' ' : message[len];
 	plain[len] = '\0';

@@ -127,7 +127,8 @@ static char *copy(const char *text)
 static bool keep(struct slot *slot, const struct post *post)
 {
 	char *body = malloc(post->len + 1);
-	slot->kept = (struct post){copy(post->type), copy(post->cause), body, post->len};
+	slot->kept = (struct post){copy(post->type), copy(post->cause), NULL, post->len};
+	slot->kept.body = body;
 	if (body == NULL || (post->type != NULL && slot->kept.type == NULL)) {
 		lambda_drop_kept(slot);
 		return false;
