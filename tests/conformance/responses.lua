@@ -147,7 +147,7 @@ return {
     local root = dir .. "/responses"
     run_folder(root .. "/xml/responses", root .. "/xml/responses", "%.xml", false, report, "xml")
     run_folder(root .. "/xml/errors", root .. "/xml/errors", "%.xml", true, report, "xml error")
-    run_folder(root .. "/json/responses", root .. "/json/responses", "%.json", false, report, "json")
+    run_folder(root .. "/json/responses", root .. "/json/expected", "%.json", false, report, "json")
     run_folder(root .. "/json/errors", root .. "/json/expected", "%.json", true, report, "json error")
   end,
 }
