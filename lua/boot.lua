@@ -16,4 +16,13 @@ function M.local_profile(settings, options) return require("boot.local_profile")
 ---@return Error?
 function M.aws_profile(settings, options) return require("boot.aws_profile").open(settings, options) end
 
+--- The program under the profile that the settings name, for commands on this machine.
+---@param settings table
+---@param options table?   of local_profile
+---@return table|nil app, Error?
+function M.open(settings, options)
+  if settings.profile == "aws" then return M.aws_profile(settings) end
+  return M.local_profile(settings, options)
+end
+
 return M

@@ -59,6 +59,8 @@ M.list = {
     meaning = "Run date of a background start that names none, YYYY-MM-DD." },
 
   -- Where things are.
+  { name = "SEWING_PROFILE", type = "enum", values = { "local", "aws" }, default = "local", profile = "all",
+    meaning = "What commands on this machine work on: a data folder here, or the services of AWS." },
   { name = "SEWING_STATE_TABLE", type = "text", profile = "aws",
     meaning = "Table of jobs, queries and loads; unset: the name of DDB_TABLE with -state behind it." },
   { name = "SEWING_LAKE_S3", type = "text", profile = "aws",

@@ -158,11 +158,11 @@ end
 function M.connect(console, settings, may_create)
   local server = find_server(console, settings)
   if server then return server end
-  if not may_create and not require("sm.files").exists(settings.data) then
+  if not may_create and settings.profile == "local" and not require("sm.files").exists(settings.data) then
     return nil, errors.new("NotFound", ("there is no lake in '%s': sewing serve (or sewing runs start) makes one, --data names another folder")
       :format(settings.data))
   end
-  local app, err = require("boot").local_profile(settings, { purpose = "command" })
+  local app, err = require("boot").open(settings, { purpose = "command" })
   if not app then return nil, err end
   local api
   api, err = require("entry.front").build(settings, app, { trusted = true })

@@ -42,6 +42,7 @@ end
 local function write_serve_file(settings, url, token)
   local files = require "sm.files"
   local text = json.encode { url = url, token = token, startedAt = require("sm.time").iso() }
+  require("sm.files").mkdir(settings.data, "private") -- without a lake on this machine nobody has made it yet
   return files.write_atomic(settings.data .. "/serve.json", text, "private")
 end
 
@@ -65,7 +66,7 @@ end
 local function start(console, settings)
   local time, task = require "sm.time", require "sm.task"
   local state = { settings = settings }
-  local app, err = require("boot").local_profile(settings, {
+  local app, err = require("boot").open(settings, {
     purpose = "serve", on_reload = tell_reload(console), base_url = function() return state.url end,
   })
   if not app then return nil, err end
