@@ -97,7 +97,7 @@ local function lake_ports(self, all)
   end)
   port(self, all, "table_store", function()
     all.catalog.location("", "") -- makes the catalog, whose entries the port does not promise
-    return require("adapters.aws.table_store").new { api = self.api, catalog = catalog }
+    return require("adapters.aws.table_store").new { api = self.api, catalog = catalog, keep_versions = settings.keep_versions }
   end)
   port(self, all, "storage", function()
     return require("adapters.aws.storage").new { api = self.api, clock = self.clock, prefixes = layer_prefixes(settings),

@@ -58,6 +58,24 @@ for name, open in pairs(adapters) do
       assert.are.equal("Conflict", select(2, f.table_store.undo("d", "fresh")).code)
     end)
 
+    it("keeps so many replaced tables and no more", function()
+      if name ~= "aws" then return end
+      local function staged(i) return ("t__build_%012x"):format(i) end
+      local function files_of(i)
+        return #(assert(f.api:call("s3", "list_objects_v2", { Bucket = f.bucket, Prefix = ("d/%s/"):format(staged(i)) })).Contents or {})
+      end
+      for i = 1, 6 do
+        f.run(("CREATE TABLE d.%s AS SELECT %d AS a"):format(staged(i), i))
+        assert(f.table_store.swap("d", "t", staged(i)))
+        assert.are.equal(tostring(i), f.value "SELECT a FROM d.t")
+      end
+      assert.are.same({ 0, 0, true }, { files_of(1), files_of(2), files_of(3) > 0 })
+      for i = 5, 3, -1 do
+        assert(f.table_store.undo("d", "t"))
+        assert.are.equal(tostring(i), f.value "SELECT a FROM d.t")
+      end
+    end)
+
     it("names what is missing", function()
       assert.are.equal("NotFound", select(2, f.table_store.swap("d", "t", "nothing")).code)
       assert.are.equal("NotFound", select(2, f.table_store.undo("d", "nothing")).code)

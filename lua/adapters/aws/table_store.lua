@@ -4,19 +4,23 @@
 -- INSERT OVERWRITE for Iceberg, and DROP + CREATE + RENAME leaves a gap).
 --
 -- Undo is the same write with the name of an earlier file. Files of the versions before stay where they are; which file a
--- replaced table had is kept in the entry (sewing.replaced.<table-uuid>), because the new file knows nothing of it.
+-- replaced table had is kept in the entry (sewing.replaced), because the new file knows nothing of it. Of what was replaced
+-- longer ago than the versions that are kept, the files are removed, when they lie in a folder that we made for a build.
 --
 -- The staged table's entry goes first: once the target has its files, a DROP of the staged table would delete them.
 local errors = require "lib.errors"
 local failures = require "adapters.aws.failures"
 local iceberg = require "adapters.aws.iceberg"
+local json = require "lib.json"
 local log = require "lib.log"
+local objects = require "adapters.aws.objects"
 local partitions = require "adapters.aws.partitions"
 
 local M = {}
 
-local REPLACED <const> = "sewing.replaced."
+local REPLACED <const> = "sewing.replaced" -- JSON, newest first: {of = table-uuid of the new file, file = the replaced one}
 local MOST_FILES_BACK <const> = 20 -- looked at for the version before
+local KEEP_VERSIONS <const> = 3
 
 local function copy(from)
   local out = {}
@@ -28,7 +32,27 @@ local function not_iceberg(database, name)
   return errors.new("NotSupported", ("%s.%s is no Iceberg table, which has no versions"):format(database, name))
 end
 
----@param options {api: table, catalog: table}   catalog: with entry(database, name)
+-- What has been replaced, newest first.
+local function replaced(parameters)
+  local list = json.decode(parameters[REPLACED] or "[]")
+  return type(list) == "table" and list or {}
+end
+
+-- The file that a table had before the one with this uuid took its place.
+local function file_replaced_by(parameters, uuid)
+  for _, one in ipairs(replaced(parameters)) do
+    if one.of == uuid then return one.file end
+  end
+end
+
+-- s3://lake/gold/t__build_0123456789ab/metadata/x.json -> s3://lake/gold/t__build_0123456789ab/, when the folder is of a build
+local function build_folder(file)
+  local folder = file:match("^(s3://.+/[^/]+/)metadata/[^/]+$")
+  local token = folder and folder:match("__build_(%x+)/$")
+  return token and #token == 12 and folder or nil
+end
+
+---@param options {api: table, catalog: table, keep_versions: integer?}   catalog: with entry(database, name)
 ---@return table port
 function M.new(options)
   local api, port = options.api, {}
@@ -65,7 +89,7 @@ function M.new(options)
 
   -- The file that comes before one: the log in it, else the table that was replaced.
   local function before(metadata, parameters)
-    return iceberg.file_before(metadata) or parameters[REPLACED .. (metadata["table-uuid"] or "")]
+    return iceberg.file_before(metadata) or file_replaced_by(parameters, metadata["table-uuid"])
   end
 
   function port.versions(database, name)
@@ -79,7 +103,7 @@ function M.new(options)
         break
       end
       for _, version in ipairs(iceberg.versions(metadata)) do list[#list + 1] = version end
-      location, looked = entry.Parameters[REPLACED .. (metadata["table-uuid"] or "")], looked + 1
+      location, looked = file_replaced_by(entry.Parameters, metadata["table-uuid"]), looked + 1
     end
     return list
   end
@@ -98,13 +122,39 @@ function M.new(options)
     return nil, failures.error(failure, ("make the table %s.%s"):format(database, name))
   end
 
+  -- Files in a folder of a build that no kept version has.
+  local function remove_files(file, kept)
+    local folder = build_folder(file)
+    if not folder then return end
+    for _, other in ipairs(kept) do
+      if other:sub(1, #folder) == folder then return end
+    end
+    local ok, err = objects.remove_all(api, folder)
+    if not ok then log.warn("replaced_files_kept", { folder = folder, message = tostring(err) }) end
+  end
+
+  -- The list with one more at its head, and the files that fall off its end.
+  local function remembered(parameters, uuid, file)
+    local list, gone = { { of = uuid, file = file } }, {}
+    for _, one in ipairs(replaced(parameters)) do
+      if #list < (options.keep_versions or KEEP_VERSIONS) then list[#list + 1] = one else gone[#gone + 1] = one.file end
+    end
+    return list, gone
+  end
+
   -- The target's entry with the staged table's file; the target's own is remembered for undo.
   local function replace(database, target, staged)
-    local parameters, old = copy(target.Parameters), target.Parameters.metadata_location
-    local _, metadata = version_of(staged.Parameters.metadata_location)
-    parameters.metadata_location, parameters.previous_metadata_location = staged.Parameters.metadata_location, old
-    if metadata and metadata["table-uuid"] then parameters[REPLACED .. metadata["table-uuid"]] = old end
-    return point_at(database, target, parameters, staged.StorageDescriptor)
+    local parameters, old, new = copy(target.Parameters), target.Parameters.metadata_location, staged.Parameters.metadata_location
+    local _, metadata = version_of(new)
+    parameters.metadata_location, parameters.previous_metadata_location = new, old
+    local list, gone = remembered(parameters, metadata and metadata["table-uuid"], old)
+    parameters[REPLACED] = assert(json.encode(json.list(list)))
+    local ok, err = point_at(database, target, parameters, staged.StorageDescriptor)
+    if not ok then return nil, err end
+    local kept = { new }
+    for _, one in ipairs(list) do kept[#kept + 1] = one.file end
+    for _, file in ipairs(gone) do remove_files(file, kept) end
+    return true
   end
 
   function port.swap(database, name, staged_name)

@@ -124,7 +124,7 @@ describe("catalog on Glue", function()
 
     it("hides columns that a table had once", function()
       answers.GetTable = function()
-        return { Table = { Name = "t", DatabaseName = "a", Parameters = { table_type = "ICEBERG", ["sewing.replaced.x"] = "y", owner = "me" },
+        return { Table = { Name = "t", DatabaseName = "a", Parameters = { table_type = "ICEBERG", ["sewing.replaced"] = "[]", owner = "me" },
           StorageDescriptor = { Location = "s3://lake/t", Columns = { { Name = "now", Type = "timestamp", Parameters = { ["iceberg.field.current"] = "true" } },
             { Name = "once", Type = "int", Parameters = { ["iceberg.field.current"] = "false" } } } } } }
       end
