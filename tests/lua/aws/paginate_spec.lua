@@ -1,5 +1,6 @@
 -- Pages and items: when they end, and what is asked for each.
 local failure = require "aws.failure"
+local jmespath = require "aws.jmespath"
 local model = require "aws.model"
 local paginate = require "aws.paginate"
 
@@ -121,6 +122,9 @@ describe("every paginator of every model", function()
           local input = m:shape(m:method(method).input.shape).by_name
           for _, name in ipairs(definition.input_token) do assert.is_table(input[name], method .. " " .. name) end
           assert.are.equal(#definition.input_token, #definition.output_token)
+          for _, list in ipairs { definition.output_token, definition.result_key, { definition.more_results } } do
+            for _, path in ipairs(list) do assert.is_nil((select(2, jmespath.search(path, {}))), path) end
+          end
           if definition.limit_key then assert.is_table(input[definition.limit_key], method) end
         end
       end

@@ -1,5 +1,6 @@
 -- Waiters: which answer ends them, and how they end without one.
 local failure = require "aws.failure"
+local jmespath = require "aws.jmespath"
 local model = require "aws.model"
 local wait = require "aws.wait"
 
@@ -95,4 +96,22 @@ describe("aws.wait", function()
     assert.are.equal("UnknownWaiter", err.code)
     assert.matches("table_exists", err.message)
   end)
+end)
+
+describe("every waiter of every model", function()
+  for _, service in ipairs(model.services()) do
+    local m = assert(model.load(service))
+    for _, name in ipairs(m:waiters()) do
+      it(("%s of %s can be run"):format(name, service), function()
+        local definition = m:waiter(name)
+        assert.is_table(m:operation(definition.operation))
+        assert.is_true(definition.delay > 0 and definition.max_attempts > 0)
+        for _, acceptor in ipairs(definition.acceptors) do
+          local _, kind = jmespath.search(acceptor.argument or "@", {})
+          assert.are_not.equal("syntax", kind)
+          assert.is_true(({ success = true, failure = true, retry = true })[acceptor.state])
+        end
+      end)
+    end
+  end
 end)
