@@ -36,17 +36,6 @@ struct sm_loop {
 
 /* ---- start and end ---- */
 
-static enum sm_status open_wake_pipe(struct sm_loop *loop)
-{
-	if (pipe(loop->wake) != 0)
-		return SM_IO;
-	for (int i = 0; i < 2; i++) {
-		fcntl(loop->wake[i], F_SETFL, fcntl(loop->wake[i], F_GETFL) | O_NONBLOCK);
-		fcntl(loop->wake[i], F_SETFD, FD_CLOEXEC);
-	}
-	return SM_OK;
-}
-
 struct sm_loop *sm_loop_new(unsigned threads)
 {
 	struct sm_loop *loop = calloc(1, sizeof(*loop));
@@ -56,7 +45,8 @@ struct sm_loop *sm_loop_new(unsigned threads)
 	loop->polls = calloc(loop->io_cap, sizeof(*loop->polls));
 	loop->ios = calloc(loop->io_cap, sizeof(*loop->ios));
 	loop->workers = calloc(threads ? threads : 1, sizeof(*loop->workers));
-	if (loop->polls == NULL || loop->ios == NULL || loop->workers == NULL || open_wake_pipe(loop) != SM_OK) {
+	if (loop->polls == NULL || loop->ios == NULL || loop->workers == NULL ||
+	    pipe2(loop->wake, O_NONBLOCK | O_CLOEXEC) != 0) {
 		free(loop->polls);
 		free(loop->ios);
 		free(loop->workers);

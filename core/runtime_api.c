@@ -24,9 +24,8 @@
 #define EVENT_MAX ((size_t)64 << 20) /* bytes of an answer's body */
 #define READ_SIZE 16384u             /* room made before a read: a usual event comes in one */
 #define KEEP_SIZE ((size_t)1 << 20)  /* a larger buffer is given back */
-#define SOCKET_SECONDS 10            /* one send or read; a wait for the next event is simply taken up again */
-#define CONNECT_SECONDS 3
-#define CAUSE_MAX 65536u /* bytes of the X-Ray cause that are worth a header */
+#define SOCKET_SECONDS 10            /* to connect, send or read; a wait for the next event is simply taken up again */
+#define CAUSE_MAX 65536u             /* bytes of the X-Ray cause that are worth a header */
 
 enum part { PART_HEAD, PART_LENGTH, PART_CLOSE, PART_SIZE, PART_DATA, PART_DATA_END, PART_TRAILER };
 
@@ -143,14 +142,13 @@ static enum sm_status connect_to(struct sm_api *api, const struct sockaddr *plac
 	int fd = socket(place->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return sm_fail(err, SM_IO, "no socket for the Runtime API: %s", strerror(errno));
-	set_time_limit(fd, CONNECT_SECONDS);
+	set_time_limit(fd, SOCKET_SECONDS);
 	if (connect(fd, place, len) != 0) {
 		enum sm_status status = sm_fail(err, SM_IO, "cannot connect to the Runtime API at %s: %s", api->authority,
 		                                strerror(errno == EINPROGRESS ? ETIMEDOUT : errno));
 		close(fd);
 		return status;
 	}
-	set_time_limit(fd, SOCKET_SECONDS);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	api->fd = fd;
 	return SM_OK;

@@ -98,12 +98,8 @@ static void pipe_ready(struct sm_io *io, short revents)
 enum sm_status sm_host_signals(struct sm_host *host)
 {
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-	if (pipe(signals.pipe) != 0)
+	if (pipe2(signals.pipe, O_NONBLOCK | O_CLOEXEC) != 0)
 		return SM_IO;
-	for (int i = 0; i < 2; i++) {
-		fcntl(signals.pipe[i], F_SETFL, O_NONBLOCK);
-		fcntl(signals.pipe[i], F_SETFD, FD_CLOEXEC);
-	}
 	signals.host = host;
 	signals.io = (struct sm_io){.fd = signals.pipe[0], .events = POLLIN, .ready = pipe_ready};
 	enum sm_status status = sm_io_add(host->loop, &signals.io);

@@ -60,7 +60,13 @@ static bool holds_entry(const char *folder)
 static bool take_task_root(char *root)
 {
 	const char *given = getenv("LAMBDA_TASK_ROOT");
-	return sm_bundle_own()->count > 0 && realpath(given != NULL && given[0] != '\0' ? given : ".", root) != NULL;
+	if (sm_bundle_own()->count == 0)
+		return false;
+	if (given != NULL && given[0] == '/' && strlen(given) < PATH_MAX) { /* as the platform gives it */
+		strcpy(root, given);
+		return true;
+	}
+	return realpath(given != NULL && given[0] != '\0' ? given : ".", root) != NULL;
 }
 
 /* The function's own folder, else $SEWING_ROOT, else the nearest folder at or above the program. */
