@@ -1,13 +1,12 @@
 """Milliseconds until AWS clients are ready, and until their first requests are built, each in a fresh process; beside botocore."""
-import http.server
 import json
 import os
 import pathlib
 import subprocess
 import sys
-import threading
 
 from common import ROOT, SEWING, load, median, scratch, table
+from lambda_api import invoke
 
 RUNS = int(os.environ.get("RUNS", 21))
 GROUPS = (["dynamodb"], ["s3"], ["athena"], ["glue"], ["lambda"], ["athena", "glue", "s3", "dynamodb", "lambda"])
@@ -35,34 +34,6 @@ def peer(services):
     return json.loads(out.stdout) if out.returncode == 0 else None
 
 
-class Api(http.server.BaseHTTPRequestHandler):
-    """One invocation of the Runtime API; its answer is kept."""
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        if self.server.given:
-            threading.Event().wait(30)  # no second event; the process is ended meanwhile
-            return
-        self.server.given = True
-        self.reply(json.dumps({"services": self.server.services}).encode(), {"Lambda-Runtime-Aws-Request-Id": "1",
-                   "Lambda-Runtime-Deadline-Ms": "4102444800000", "Lambda-Runtime-Invoked-Function-Arn": "arn"})
-
-    def do_POST(self):
-        self.server.answer = self.rfile.read(int(self.headers["Content-Length"]))
-        self.reply(b"{}", {}, 202)
-        self.server.done.set()
-
-    def reply(self, body, headers, status=200):
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": len(body)}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 def task_root(folder):
     """What the packaged program is unpacked with: the function and the models."""
     (folder / "lua" / "aws").mkdir(parents=True)
@@ -72,21 +43,7 @@ def task_root(folder):
 
 
 def packaged(services):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    server.daemon_threads, server.handle_error = True, lambda *_: None  # the program is ended while it asks for the next event
-    server.services, server.given, server.answer, server.done = services, False, None, threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    environment = {**ENV, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}", "_HANDLER": "aws_client",
-                   "LAMBDA_TASK_ROOT": str(TASK)}
-    process = subprocess.Popen([BOOTSTRAP], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        if not server.done.wait(20):
-            raise SystemExit("the packaged program gave no answer")
-    finally:
-        process.kill()
-        process.wait()
-        server.shutdown()
-    answer = json.loads(server.answer)
+    answer = invoke(BOOTSTRAP, "aws_client", TASK, {"services": services}, **ENV)
     if "ready" not in answer:
         raise SystemExit(f"the packaged program failed: {answer}")
     return answer
