@@ -63,9 +63,8 @@ function M.prepare(request, model, operation, params, config)
   ask_for_validation(model, operation, params, config, headers)
   if has_value(headers) then return true end
   if operation.httpChecksumRequired and not operation.httpChecksum and type(request.body or "") == "string" then
-    -- The older trait names no algorithm; it means MD5.
+    -- The older trait names no algorithm: it means MD5. Beside it goes what current SDKs send.
     headers["content-md5"] = headers["content-md5"] or checksum.base64("md5", request.body or "")
-    return true
   end
   local algorithm = algorithm_of(model, operation, params, config, headers)
   if not algorithm then return true end

@@ -2,7 +2,10 @@
 local M = {}
 
 -- A list, because a file that is not there would be looked for with each new client.
-local SERVICES <const> = { "apigateway", "cloudformation", "dynamodb", "ec2", "iam", "route53", "s3", "sqs", "sts" }
+local SERVICES <const> = {
+  "apigateway", "autoscaling", "cloudformation", "docdb", "dynamodb", "ec2", "iam", "neptune", "rds", "route53", "s3", "s3control",
+  "sqs", "sts",
+}
 
 local known = {}
 for _, service in ipairs(SERVICES) do known[service] = true end

@@ -114,8 +114,10 @@ class Maker:
             return rng.choice(["CRC32", "SHA1", "SHA256"])
         if self.service == "s3" and name == "CopySource":
             return rng.choice(["bucket/key", "bucket/a b+c/é", "bucket/k?versionId=v.1", {"Bucket": "b", "Key": "a?b"}])
-        if self.service == "ec2" and name == "SourceRegion":
+        if name == "SourceRegion":
             return "us-west-2"
+        if self.service == "route53" and name.endswith(("Id", "IdMarker")):
+            return rng.choice(["Z1", "/hostedzone/Z1"])
         if self.service == "kinesis" and name in ("StreamARN", "ResourceARN"):
             return "arn:aws:kinesis:eu-central-1:123456789012:stream/s"
         if self.service == "kinesis" and name == "ConsumerARN":
@@ -210,7 +212,7 @@ class Maker:
         if kind in ("integer", "long", "float", "double"):
             return self.number(shape)
         if shape.serialization.get("jsonvalue"):
-            return self.document()
+            return {"a": self.document()}  # a number or a word alone stays text here
         return self.text(shape, where)
 
     @staticmethod

@@ -1,15 +1,16 @@
--- Route 53 answers ids as paths ("/hostedzone/Z1") and takes only their last part.
-local TRIMMED <const> = { ResourceId = true, DelegationSetId = true, ChangeId = true }
+-- Route 53 answers ids as paths ("/hostedzone/Z1") and takes only their last part. Ids of policies and checks are none.
+local TRIMMED <const> = { HostedZoneId = true, HostedZoneIdMarker = true, DelegationSetId = true, ChangeId = true }
+local OWN_ID <const> = { HostedZone = true, Change = true, ReusableDelegationSet = true, HostedZoneComment = true }
 
--- Members whose shape is an id have a name that says so; `Id` is one of them where the path holds it.
+local function has_own_id(operation)
+  return OWN_ID[operation:match "^%u%l+(.*)$" or ""] == true
+end
+
 local function trim(params, call)
-  local input = call.operation.input
-  local out = {}
-  for name, value in pairs(params) do out[name] = value end
-  for _, ref in ipairs(input and call.model:shape(input.shape).members or {}) do
-    local value = params[ref.name]
-    local id = ref.location == "uri" and ref.name == "Id" or ref.name == "HostedZoneId" or TRIMMED[ref.name]
-    if id and type(value) == "string" then out[ref.name] = value:match "([^/]*)$" end
+  local out, id = {}, has_own_id(call.operation.name)
+  for name, value in pairs(params) do
+    if type(value) == "string" and (TRIMMED[name] or id and name == "Id") then value = value:match "([^/]*)$" end
+    out[name] = value
   end
   return out
 end

@@ -262,5 +262,10 @@ describe("quirks of others:", function()
     }
     call = { model = model, operation = model:operation "GetHostedZone" }
     assert.same({ Id = "Z1" }, route53["*"].before_serialize({ Id = "/hostedzone/Z1" }, call))
+    call.operation = { name = "GetTrafficPolicy" }
+    assert.same({ Id = "/x/1" }, route53["*"].before_serialize({ Id = "/x/1" }, call))
+    local autoscaling, s3control = require "aws.quirks.autoscaling", require "aws.quirks.s3control"
+    assert.equal("IyEvYmluL3No", autoscaling.CreateLaunchConfiguration.before_serialize({ UserData = "#!/bin/sh" }).UserData)
+    assert.is_nil(s3control["*"].after_serialize({ host_prefix = "123456789012." }).host_prefix)
   end)
 end)

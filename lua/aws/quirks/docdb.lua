@@ -1,0 +1,2 @@
+-- DocumentDB: snapshots and clusters are copied as in RDS.
+return require "aws.quirks.rds"

@@ -1,0 +1,2 @@
+-- Neptune: snapshots and clusters are copied as in RDS.
+return require "aws.quirks.rds"
