@@ -80,21 +80,11 @@ local function get_query(world, request)
   return got
 end
 
--- moto does not know the call for several at a time.
-local function get_queries(world, request)
-  local list = {}
-  for i, id in ipairs(json.decode(request.body).QueryExecutionIds) do
-    list[i] = with_hold(world, assert(world.api:call("athena", "get_query_execution", { QueryExecutionId = id })).QueryExecution)
-  end
-  return { headers = { ["Content-Type"] = request.headers["content-type"] }, body = assert(json.encode { QueryExecutions = json.list(list) }) }
-end
-
--- moto knows neither "ready" nor a task that has failed.
+-- moto knows no task that has failed, and no reason of an end.
 local function describe_tasks(world, request)
   local answer = forward(world, request)
   local body = json.decode(answer.body)
   for _, one in ipairs(body.ReplicationTasks or {}) do
-    if one.Status == "creating" then one.Status = "ready" end
     if one.Status == "stopped" then one.StopReason = "Stop Reason FULL_LOAD_ONLY_FINISHED" end
     if one.Status == "stopped" and world.load_fault then
       one.Status, one.LastFailureMessage, one.StopReason = "failed", world.load_fault, "Stop Reason FATAL_ERROR"
@@ -116,7 +106,6 @@ local function answer(world, request)
   end
   if target == "AmazonAthena.StartQueryExecution" then return start_query(world, request, json.decode(request.body)) end
   if target == "AmazonAthena.GetQueryExecution" then return get_query(world, request) end
-  if target == "AmazonAthena.BatchGetQueryExecution" then return get_queries(world, request) end
   if target == "AmazonDMSv20160101.DescribeReplicationTasks" then return describe_tasks(world, request) end
   return forward(world, request)
 end

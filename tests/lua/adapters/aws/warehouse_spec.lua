@@ -246,6 +246,15 @@ describe("warehouse on Athena", function()
       assert.is_true(athena.count "BatchGetQueryExecution" > 0)
     end)
 
+    it("also where only the call for one query is allowed", function()
+      ready_after(0.3)
+      answers.BatchGetQueryExecution = function() return scripted.failure("AccessDeniedException", "not authorized") end
+      for _ = 1, 2 do
+        assert(task.parallel { run, run, run })
+      end
+      assert.equal(1, athena.count "BatchGetQueryExecution")
+    end)
+
     it("on after being told to ask less", function()
       local first = true
       answers.GetQueryExecution = function(p)
