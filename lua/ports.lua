@@ -45,6 +45,7 @@ local M = {}
 ---@field dir_count integer
 ---@field dirs table[]     {name, prefix, file_count, truncated, files = {{key, size, last_modified, url}}}
 ---@field truncated boolean  true only when there is more than shown
+---@field expires_at string? ISO-8601: when the addresses end, which may be before the time asked for
 
 M.list = {
   -- now() -> seconds; today() -> "YYYY-MM-DD" (UTC); iso(t?) -> "YYYY-MM-DDTHH:MM:SSZ"
@@ -128,8 +129,9 @@ M.list = {
   --   row_count, byte_count, snapshot_id, created_at, updated_at, properties} | nil, err NotFound
   -- sample(db, name, n) -> {columns, column_types, rows_text}
   -- location(db, name) -> text: where the files of a new table belong (given as the location of CREATE TABLE)
-  -- register_partition{database, table, columns = {{name, type}}, partition = {run = "YYYY-MM-DD"}, location} -> true
+  -- register_partition{database, table, columns = {{name, type}}, partition = {run = "YYYY-MM-DD"}, location, sole?} -> true
   --   makes a folder of Parquet files a partition of the table, creating the table's entry when it is new; harmless twice
+  --   sole: the folder holds one run at a time, so no other partition points at it any more
   catalog = { "databases", "tables", "table", "sample", "location", "register_partition" },
 
   -- versions(db, table) -> {{version, at, rows}} newest first

@@ -31,6 +31,7 @@ local function contract(name, new, serves)
       assert.is_true(file.size > 0)
       assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$", file.last_modified)
       assert.is_true(is_address(file.url))
+      assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$", layer.expires_at)
     end)
 
     it("lists of bronze the partition of the run only", function()

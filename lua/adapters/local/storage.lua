@@ -169,7 +169,8 @@ function M.new(options)
         if problem then return nil, problem end
       end
     end
-    return { prefix = prefix, dir_count = #dirs, dirs = json.list(dirs), truncated = truncated }
+    return { prefix = prefix, dir_count = #dirs, dirs = json.list(dirs), truncated = truncated,
+      expires_at = clock.iso(clock.now() + request.ttl_seconds) }
   end
 
   return storage
