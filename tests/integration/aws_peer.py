@@ -413,9 +413,12 @@ def answer_of(protocol, model, shape, value, rng):
 def error_answer(protocol, model, shape, value, rng):
     code = shape.error_code or shape.name if hasattr(shape, "error_code") else shape.name
     if protocol in ("json", "rest-json"):
-        body = json.loads(json_body(shape, without_outside(shape, value), rng))
-        body["__type"] = rng.choice(["", "com.amazon#"]) + code
-        return header_values(shape, value), json.dumps(body).encode()
+        headers, body = header_values(shape, value), json.loads(json_body(shape, without_outside(shape, value), rng))
+        if protocol == "rest-json":
+            headers["x-amzn-errortype"] = code + rng.choice(["", ":http://internal.amazon.com/x/"])
+        else:
+            body["__type"] = rng.choice(["", "com.amazon#"]) + code
+        return headers, json.dumps(body).encode()
     if protocol == "smithy-rpc-v2-cbor":
         body = bytearray(cbor_body(shape, value, rng))
         body[0] += 1

@@ -11,9 +11,4 @@ local function check_crc(output, _, response)
   return nil, err
 end
 
-local function name_version(request, call)
-  request.headers["x-amz-api-version"] = call.model.metadata.apiVersion
-  return request
-end
-
-return { ["*"] = { after_parse = check_crc }, DescribeEndpoints = { after_serialize = name_version } }
+return { ["*"] = { after_parse = check_crc } }
