@@ -11,4 +11,9 @@ local function check_crc(output, _, response)
   return nil, err
 end
 
-return { ["*"] = { after_parse = check_crc } }
+local function name_version(request, call)
+  request.headers["x-amz-api-version"] = call.model.metadata.apiVersion
+  return request
+end
+
+return { ["*"] = { after_parse = check_crc }, DescribeEndpoints = { after_serialize = name_version } }

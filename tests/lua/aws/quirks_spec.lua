@@ -204,6 +204,10 @@ describe("quirks of others:", function()
     assert.is_true(err.retryable)
   end)
 
+  it("DynamoDB's endpoints are asked for by version", function()
+    assert.equal("2012-08-10", assert(serialized("dynamodb", "DescribeEndpoints", {})).headers["x-amz-api-version"])
+  end)
+
   it("API Gateway is asked for JSON", function()
     assert.equal("application/json", assert(serialized("apigateway", "GetApiKeys", {})).headers["accept"])
   end)
