@@ -122,6 +122,28 @@ describe("a refresh on AWS", function()
     for i = 1, 20 do assert.is_true(results[i].job_id == winner or results[i].owner == winner) end
   end)
 
+  it("takes its rule away with the next event, when EventBridge refused that at the end", function()
+    local refuse
+    open { wrap = function(api)
+      return { client = function(_, ...) return api:client(...) end, call = function(_, service, operation, ...)
+        if refuse and operation == "delete_rule" then
+          return nil, require("aws.failure").new { kind = "throttle", code = "ThrottlingException", message = "slow down" }
+        end
+        return api:call(service, operation, ...)
+      end }
+    end }
+    local job_id = cloud.begin(RUN)
+    refuse = true
+    cloud.load_ends(RUN, "FATAL_ERROR")
+    cloud.settle()
+    assert.equal("FAILED", cloud.job(job_id).state)
+    assert.equal(1, #cloud.rules())
+    refuse = false
+    cloud.invoke("advance", { jobId = job_id, run = RUN }).task:join()
+    assert.same({}, cloud.rules())
+    assert.equal("FAILED", cloud.job(job_id).state)
+  end)
+
   it("hears only of its own task, and of its end", function()
     open()
     cloud.begin(RUN)

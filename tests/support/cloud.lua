@@ -11,7 +11,7 @@ local task = require "sm.task"
 
 local M = {}
 
-local WAIT_SECONDS <const> = 20
+local WAIT_SECONDS <const> = 60
 local FUNCTIONS <const> = { ["fn-orchestrate"] = "orchestrate", ["fn-advance"] = "advance" }
 local RUNNER <const> = "arn:aws:lambda:us-east-1:123456789012:function:fn-advance"
 

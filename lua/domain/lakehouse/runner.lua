@@ -75,6 +75,21 @@ function M.announce(ports, input)
   return nil, errors.new("NotFound", "say which refresh (jobId); none is under way" .. (input.run and " for " .. input.run or ""))
 end
 
+--- How a job stands, for a call that changes nothing.
+---@param job Job
+---@return table
+function M.as_it_is(job) return { ok = job.state ~= "FAILED", run = job.run, job_id = job.id, state = job.state } end
+
+--- The same for a job that is over, after taking away what its end could not: a subscription that is left hears every later
+--- load.
+---@param ports table   bus
+---@param job Job
+---@return table
+function M.tidied(ports, job)
+  ports.bus.unsubscribe(M.subscription(job.id))
+  return M.as_it_is(job)
+end
+
 -- What of an error is written into the job, where callers read it: our own faults are for the log.
 local function told(err)
   if err.code == "InternalError" then return { code = err.code, message = "a fault on our side; the log has it under the job's id" } end

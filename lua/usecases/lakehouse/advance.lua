@@ -81,11 +81,10 @@ function M.run(ports, input, ctx)
   if not input.job_id then return runner.announce(ports, input) end
   local job, err = ports.jobs.get(input.job_id)
   if not job then return nil, err end
-  local as_it_is = { ok = job.state ~= "FAILED", run = job.run, job_id = job.id, state = job.state }
-  if runner.is_over(job) then return as_it_is end
+  if runner.is_over(job) then return runner.tidied(ports, job) end
   local ttl = ctx.settings.lease_seconds
   local claim, busy = ports.lock.acquire { key = "runner:" .. job.id, owner = ports.ids.uuid(), ttl_seconds = ttl }
-  if not claim then return busy.code == "CooldownActive" and as_it_is or nil, busy end
+  if not claim then return busy.code == "CooldownActive" and runner.as_it_is(job) or nil, busy end
   local function work() return work_on(ports, job, claim, ctx) end
   local look = watch(ports, job, claim, ttl)
   local outcome, stopped = look()
