@@ -228,7 +228,8 @@ static void invoked(void *owner, enum sm_task_end end, lua_State *co, int count)
 /* The deadline is the platform's less what the answer, or the error that names the place, may need. */
 static struct sm_limits limits_of(const struct slot *slot)
 {
-	struct sm_limits limits = {.memory_bytes = slot->lambda->memory_bytes};
+	size_t memory = slot->lambda->memory_bytes, kept = slot->lambda->host->bytes;
+	struct sm_limits limits = {.memory_bytes = memory > kept ? memory - kept : memory / 4};
 	int64_t deadline_ms = sm_api_deadline_ms(slot->api);
 	if (deadline_ms == 0)
 		return limits;

@@ -62,7 +62,8 @@ struct lambda {
 	unsigned count, on; /* slots; those that are not off */
 	uint64_t events;
 	size_t memory_bytes;
-	size_t bytes_after; /* of the Lua state, after the last collection */
+	size_t bytes_after; /* of the Lua state, after the last collection; 0: none yet */
+	size_t bytes_major; /* after the last that looked at everything */
 	bool stopping;
 	int on_event, on_failure, on_problem; /* references */
 	char trace[sizeof("_X_AMZN_TRACE_ID=") + TRACE_MAX];

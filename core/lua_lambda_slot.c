@@ -98,13 +98,27 @@ static bool is_alone(const struct slot *slot, bool listens)
 
 /* ---- the collector ---- */
 
-/* Between an answer and the next event, when it has something to do; during an invocation it has a credit. */
+/* Scripts keep most of what they may have. */
+static bool is_nearly_full(const struct lambda *lambda)
+{
+	return lambda->memory_bytes != 0 && lambda->host->bytes > lambda->memory_bytes / 4 * 3;
+}
+
+/*
+ * Between an answer and the next event, when it has something to do; during an invocation it has a credit. Young
+ * objects are looked through; what got old and died meanwhile (an upvalue's former values do) needs a look at
+ * everything, when the state has doubled.
+ */
 static void collect(struct lambda *lambda)
 {
 	struct sm_host *host = lambda->host;
-	if (host->bytes < lambda->bytes_after + COLLECT_BYTES)
+	if (lambda->bytes_after != 0 && host->bytes < lambda->bytes_after + COLLECT_BYTES)
 		return;
 	lua_gc(host->L, LUA_GCSTEP, 0);
+	if (host->bytes > 2 * lambda->bytes_major + COLLECT_BYTES || is_nearly_full(lambda)) {
+		lua_gc(host->L, LUA_GCCOLLECT);
+		lambda->bytes_major = host->bytes;
+	}
 	lambda->bytes_after = host->bytes;
 	lua_gc(host->L, LUA_GCSTEP, -CREDIT_KIB);
 }
@@ -284,7 +298,11 @@ void lambda_next(struct slot *slot)
 	slot->id[0] = '\0';
 	slot->state = SLOT_NEXT;
 	slot->number = 0;
-	if (slot->lambda->stopping || slot->lambda->host->exiting)
+	if (is_nearly_full(slot->lambda)) {
+		lambda_tell(slot, "scripts keep %zu MiB: this process ends, so that the platform starts a fresh one",
+		            slot->lambda->host->bytes >> 20);
+		lambda_off(slot);
+	} else if (slot->lambda->stopping || slot->lambda->host->exiting)
 		lambda_off(slot);
 	else if (!lambda_ensure_open(slot))
 		lambda_again(slot, "it cannot be reached");

@@ -5,8 +5,10 @@ local lambda = require "sm.lambda"
 local decode, encode -- of sm.json, unless the handler works on text
 
 local handler
-local current      -- the context of the invocation that runs, or ran last; with several at a time their tasks' contexts tell
 local concurrency
+-- context: of the invocation that runs, or ran last; with several at a time their tasks' contexts tell. In a table, because what
+-- a local of this file once held would count as long-lived for the collector.
+local current = {}
 
 local function env(name)
   local value = os.getenv(name)
@@ -24,7 +26,7 @@ local function load_log(name)
     local load_it, extra = search(name)
     if type(load_it) == "function" then
       local log = load_it(name, extra)
-      require("entry.lambda.logging").configure(log, env, function() return current end)
+      require("entry.lambda.logging").configure(log, env, function() return current.context end)
       return log
     end
   end
@@ -65,7 +67,7 @@ local function run(text, context)
 end
 
 local function on_event(text, context)
-  if concurrency == 1 then current = context else failure().begin(context) end
+  if concurrency == 1 then current.context = context else failure().begin(context) end
   local value, err = run(text, context)
   if value == nil and err ~= nil then return failure().of_value(err) end
   return answer_of(value, context)
@@ -81,7 +83,7 @@ local function on_failure(err, text, context)
 end
 
 local function on_problem(message, request_id)
-  if not request_id then current = nil end -- between two invocations: no record may carry the last one's id
+  if not request_id then current.context = nil end -- between two invocations: no record may carry the last one's id
   failure().of_api(message, request_id)
 end
 

@@ -244,6 +244,25 @@ describe("the Lambda runtime", function()
     end)
   end)
 
+  it("does not let memory grow with the number of events", function()
+    local list = {}
+    for i = 1, 400 do list[i] = { body = tostring(i) } end
+    local result = play { events = list, handler = "local last\nreturn function(event) last = { ('x'):rep(200000 + event) } return #last[1] end" }
+    assert.are.equal(400, #result.posts)
+    if lambda.measures then assert.is_true(result.rss_kib < 24 * 1024, result.rss_kib .. " KiB") end
+  end)
+
+  it("ends a process whose scripts keep nearly all memory, so that the platform starts a fresh one", function()
+    local list = {}
+    for i = 1, 100 do list[i] = { body = tostring(i) } end
+    local result = play { events = list, env = { AWS_LAMBDA_FUNCTION_MEMORY_SIZE = "128" },
+      handler = "local kept = {}\nreturn function(event) kept[#kept + 1] = ('x'):rep(2000000 + event) return event end" }
+    assert.are.equal(1, result.exit.code)
+    assert.matches("scripts keep %d+ MiB", result.log)
+    assert.is_true(#result.posts > 30 and #result.posts < 60)
+    for _, post in ipairs(result.posts) do assert.matches("/response$", post.path) end
+  end)
+
   describe("log", function()
     it("is JSON with the platform's names when the platform says so", function()
       local result = play { env = JSON_LOG, events = events("{}"), handler = [[return function()
