@@ -31,13 +31,17 @@ local function services()
 end
 
 describe("beside botocore,", function()
+  local path_before = package.path
   package.path = package.path .. ";./tests/?.lua"
   local reason, botocore = why_not()
   if reason then return pending(reason) end
   local differential = require "aws_differential"
   local folder = assert(files.temp_dir())
   differential.add_models(botocore, services(), folder)
-  teardown(function() files.remove_tree(folder) end)
+  teardown(function()
+    package.path = path_before
+    files.remove_tree(folder)
+  end)
 
   local made -- by one run of the peer for all services
   local function make_once()
