@@ -10,6 +10,22 @@ function M.has_engine()
   return require("sm.duckdb").load() ~= nil
 end
 
+-- Adds to a fixture with a warehouse: run, rows, value.
+function M.with_queries(f)
+  -- Runs a statement and gives what it did; fails the spec when it fails.
+  function f.run(sql, database) return assert(f.warehouse.run { sql = sql, database = database or "d", caller = "spec" }) end
+  -- The rows of a query, as lists of texts.
+  function f.rows(sql, database)
+    local done = f.run(sql, database)
+    local page = assert(f.warehouse.results(done.id, { max_rows = 1000 }))
+    local rows = {}
+    for i, text in ipairs(page.rows_text) do rows[i] = assert(require("sm.json").decode(text)) end
+    return rows, page
+  end
+  -- The one cell of a one-row query.
+  function f.value(sql, database) return f.rows(sql, database)[1][1] end
+end
+
 ---@param options table?  {now?, running?, max_rows?, max_bytes?, keep?: data folder to open again}
 function M.open(options)
   options = options or {}
@@ -25,18 +41,7 @@ function M.open(options)
   local f = { data = data, lake = lake, warehouse = warehouse, catalog = require("adapters.local.catalog").new(lake),
     table_store = require("adapters.local.table_store").new(lake) }
   function f.bronze() return lake end
-  -- Runs a statement and gives what it did; fails the spec when it fails.
-  function f.run(sql, database) return assert(warehouse.run { sql = sql, database = database or "d", caller = "spec" }) end
-  -- The rows of a query, as lists of texts.
-  function f.rows(sql, database)
-    local done = f.run(sql, database)
-    local page = assert(warehouse.results(done.id, { max_rows = 1000 }))
-    local rows = {}
-    for i, text in ipairs(page.rows_text) do rows[i] = assert(require("sm.json").decode(text)) end
-    return rows, page
-  end
-  -- The one cell of a one-row query.
-  function f.value(sql, database) return f.rows(sql, database)[1][1] end
+  M.with_queries(f)
   function f.stop()
     require("adapters.local.lake").close(lake)
     state:close()

@@ -39,15 +39,7 @@ function M.open(options)
       engine = { threads = 1, memory_bytes = 256 << 20 } })
     return lake
   end
-  function f.run(sql, database) return assert(warehouse.run { sql = sql, database = database or "d", caller = "spec" }) end
-  function f.rows(sql, database)
-    local done = f.run(sql, database)
-    local page = assert(warehouse.results(done.id, { max_rows = 1000 }))
-    local rows = {}
-    for i, text in ipairs(page.rows_text) do rows[i] = assert(require("sm.json").decode(text)) end
-    return rows, page
-  end
-  function f.value(sql, database) return f.rows(sql, database)[1][1] end
+  require("lake_fixture").with_queries(f)
   function f.close()
     clean(client)
     if lake then
