@@ -185,6 +185,17 @@ describe("quirks of SQS:", function()
     assert.is_false(err.retryable)
   end)
 
+  it("attributes are hashed with their names and types", function()
+    local attributes = { b = { DataType = "Binary", BinaryValue = "\0\xff" }, a = { DataType = "String", StringValue = "é" } }
+    local bytes = "\0\0\0\1a\0\0\0\6String\1\0\0\0\2é\0\0\0\1b\0\0\0\6Binary\2\0\0\0\2\0\xff"
+    local function answer(digest)
+      return answered("sqs", "SendMessage", { body = json.encode { MessageId = "1", MD5OfMessageAttributes = digest } },
+        { QueueUrl = "q", MessageBody = "hi", MessageAttributes = attributes })
+    end
+    assert.truthy((answer(md5(bytes))))
+    assert.equal("ChecksumMismatch", select(2, answer(md5 "other")).code)
+  end)
+
   it("batches and received messages are checked one by one", function()
     local _, err = answered("sqs", "SendMessageBatch", { body = json.encode { Successful = { { Id = "a", MD5OfMessageBody = md5 "x" } }, Failed = {} } },
       { QueueUrl = "q", Entries = { { Id = "a", MessageBody = "y" } } })
