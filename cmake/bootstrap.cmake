@@ -11,4 +11,4 @@ set_source_files_properties(core/bundle_data.S PROPERTIES OBJECT_DEPENDS ${bundl
 set_property(SOURCE core/bundle_data.S APPEND PROPERTY COMPILE_OPTIONS "-DSM_BUNDLE_FILE=\"${bundle}\"")
 target_link_libraries(bootstrap PRIVATE sm_lua)
 target_sources(bootstrap PRIVATE core/mem.c)
-set_source_files_properties(core/mem.c PROPERTIES COMPILE_OPTIONS "-fno-builtin;-fno-tree-loop-distribute-patterns;-Wno-shadow")
+set_source_files_properties(core/mem.c PROPERTIES COMPILE_OPTIONS "-fno-lto;-fno-builtin;-fno-tree-loop-distribute-patterns;-Wno-shadow")

@@ -3,10 +3,10 @@
 	.globl sm_bundle_bytes
 	.globl sm_bundle_len
 	.balign 16
+sm_bundle_len: /* in front: the page that the bundle's index is on */
+	.quad bundle_end - sm_bundle_bytes
+	.balign 16
 sm_bundle_bytes:
 	.incbin SM_BUNDLE_FILE
 bundle_end:
-	.balign 8
-sm_bundle_len:
-	.quad bundle_end - sm_bundle_bytes
 	.section .note.GNU-stack, "", %progbits
