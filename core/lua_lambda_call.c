@@ -10,7 +10,8 @@
 #define MARGIN_SHARE 20 /* of the time of an invocation is kept back to answer in */
 #define MARGIN_MIN_NS INT64_C(50000000)
 #define MARGIN_MAX_NS INT64_C(1000000000)
-#define FAILURE_NS INT64_C(1000000000) /* what the report of a failure may take */
+#define FAILURE_NS INT64_C(1000000000) /* what the report of a failure may take, where the platform leaves so much */
+#define DEADLINE_MAX_MS INT64_C(4102444800000) /* the year 2100: what lies behind it is no deadline */
 
 /* ---- the context ---- */
 
@@ -38,6 +39,8 @@ static struct call *push_call(lua_State *L, struct slot *slot)
 	struct sm_api_text texts[SM_API_HEADERS];
 	for (int i = 0; i < SM_API_HEADERS; i++) {
 		texts[i] = sm_api_get_header(slot->api, i);
+		if (i == SM_API_REQUEST_ID) /* of an answer that has begun to be streamed no header is left */
+			texts[i] = (struct sm_api_text){slot->id, strlen(slot->id)};
 		size += texts[i].len + 1;
 	}
 	struct call *call = lua_newuserdatauv(L, sizeof(*call) + size, 0);
@@ -203,11 +206,22 @@ static void explained(void *owner, enum sm_task_end end, lua_State *co, int coun
 		give(slot, &last_words);
 }
 
+/* A report that comes too late is none: it gets three quarters of what the platform leaves, and some to end in. */
+static struct sm_limits limits_of_report(const struct slot *slot)
+{
+	int64_t now_ns = sm_clock_mono_ns(), left_ns = (slot->platform_ns - now_ns) * 3 / 4;
+	if (slot->platform_ns == 0 || left_ns > FAILURE_NS)
+		left_ns = FAILURE_NS;
+	if (left_ns < 1000000)
+		left_ns = 1000000;
+	return (struct sm_limits){.deadline_ns = now_ns + left_ns, .grace_ns = left_ns / 8};
+}
+
 static void invoked(void *owner, enum sm_task_end end, lua_State *co, int count)
 {
 	struct slot *slot = owner;
 	lua_State *L = slot->lambda->host->L;
-	struct sm_limits limits = {.deadline_ns = sm_clock_mono_ns() + FAILURE_NS};
+	struct sm_limits limits = limits_of_report(slot);
 	slot->begun = true;
 	slot->task = NULL;
 	if (end == SM_TASK_OK && give_results(slot, co, count))
@@ -222,18 +236,21 @@ static void invoked(void *owner, enum sm_task_end end, lua_State *co, int count)
 		lua_xmove(co, L, 1);
 	else
 		lua_pushnil(L);
-	sm_task_start(L, 2, &limits, explained, slot, false);
+	if (sm_task_start(L, 2, &limits, explained, slot, false) == NULL)
+		give(slot, &last_words); /* no memory for a task */
 }
 
 /* The deadline is the platform's less what the answer, or the error that names the place, may need. */
-static struct sm_limits limits_of(const struct slot *slot)
+static struct sm_limits limits_of(struct slot *slot)
 {
 	size_t memory = slot->lambda->memory_bytes, kept = slot->lambda->host->bytes;
 	struct sm_limits limits = {.memory_bytes = memory > kept ? memory - kept : memory / 4};
 	int64_t deadline_ms = sm_api_deadline_ms(slot->api);
-	if (deadline_ms == 0)
+	slot->platform_ns = 0;
+	if (deadline_ms == 0 || deadline_ms > DEADLINE_MAX_MS)
 		return limits;
 	int64_t left_ns = deadline_ms * INT64_C(1000000) - sm_clock_wall_ns();
+	slot->platform_ns = sm_clock_mono_ns() + left_ns;
 	int64_t margin_ns = left_ns / MARGIN_SHARE;
 	margin_ns = margin_ns < MARGIN_MIN_NS ? MARGIN_MIN_NS : margin_ns > MARGIN_MAX_NS ? MARGIN_MAX_NS : margin_ns;
 	if (margin_ns > left_ns / 2)

@@ -44,6 +44,7 @@ struct slot {
 	struct sm_task *task;  /* that works on the event and waits */
 	enum slot_state state;
 	int64_t deadline_ns; /* of the running task */
+	int64_t platform_ns; /* when the platform gives the invocation up, monotonic; 0: never */
 	int64_t post_ns;     /* what the API may take for the answer */
 	uint64_t number;     /* of the event, counted over all slots: tells a call that is over */
 	unsigned tries;
@@ -51,7 +52,8 @@ struct slot {
 	bool is_result;      /* what is posted; else an error */
 	bool begun;          /* the task of the event has run */
 	bool streaming;      /* the answer has begun */
-	struct sm_wait wait; /* of the task that writes a piece of a streamed answer */
+	bool writing;        /* a task waits until its piece of a streamed answer is sent */
+	struct sm_wait wait; /* that task's */
 	char id[ID_MAX + 1];
 	struct post kept; /* owned copy of an answer that is sent piece by piece */
 };

@@ -81,5 +81,10 @@ void sm_close_doors(lua_State *L)
 	lua_getglobal(L, "package");
 	lua_pushliteral(L, "");
 	lua_setfield(L, -2, "cpath");
-	lua_pop(L, 1);
+	lua_getfield(L, -1, "searchers");
+	for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i > 2; i--) { /* those that look for native libraries */
+		lua_pushnil(L);
+		lua_rawseti(L, -2, i);
+	}
+	lua_pop(L, 2);
 }

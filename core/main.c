@@ -31,10 +31,10 @@ static void ended(void *owner, enum sm_task_end end, lua_State *co, int count)
 	if (end == SM_TASK_CANCELLED) { /* by sm.task.exit or a signal, which have set the code */
 		run->code = 130;
 	} else if (end != SM_TASK_OK) {
+		int top = lua_gettop(co);
 		run->code = 1;
-		lua_getfield(co, -1, "traceback");
-		lua_getfield(co, -2, "message");
-		sm_log_plain("sewing: %s\n%s", lua_tostring(co, -1), lua_isstring(co, -2) ? lua_tostring(co, -2) : "");
+		const char *traceback = sm_error_field(co, top, "traceback"), *message = sm_error_field(co, top, "message");
+		sm_log_plain("sewing: %s\n%s", message != NULL ? message : "(no message)", traceback != NULL ? traceback : "");
 	} else if (count > 0 && lua_isinteger(co, -count)) {
 		run->code = (int)lua_tointeger(co, -count);
 	}

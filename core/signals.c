@@ -64,8 +64,9 @@ static void handler_ended(void *owner, enum sm_task_end end, lua_State *co, int 
 {
 	(void)owner;
 	(void)count;
-	if (end == SM_TASK_FAILED && lua_istable(co, -1) && lua_getfield(co, -1, "message") == LUA_TSTRING)
-		sm_log_plain("sewing: the handler of a signal failed: %s", lua_tostring(co, -1));
+	const char *message = end == SM_TASK_FAILED ? sm_error_field(co, -1, "message") : NULL;
+	if (message != NULL)
+		sm_log_plain("sewing: the handler of a signal failed: %s", message);
 }
 
 static void deliver(struct sm_host *host, int number)

@@ -106,6 +106,16 @@ void sm_mark_error_table(lua_State *L)
 	lua_setmetatable(L, -2);
 }
 
+const char *sm_error_field(lua_State *L, int index, const char *name)
+{
+	index = lua_absindex(L, index);
+	if (!lua_istable(L, index) || !lua_checkstack(L, 1))
+		return NULL;
+	lua_pushstring(L, name);
+	lua_rawget(L, index);
+	return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
 /* Sets source and line of the table on top of L: the innermost function of a script that co runs. */
 static void set_place(lua_State *L, lua_State *co)
 {

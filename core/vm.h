@@ -68,6 +68,11 @@ int sm_message_handler(lua_State *L);
 void sm_push_error_table(lua_State *L, lua_State *co);
 /* Gives the table on top of L the metatable of error tables (tostring gives the message). */
 void sm_mark_error_table(lua_State *L);
+/*
+ * A text in the error table at index, NULL when there is none; it lies on the stack. Asks no metamethod: for errors of
+ * scripts, where nothing is protected.
+ */
+const char *sm_error_field(lua_State *L, int index, const char *name);
 /* The path of a chunk as people know it: below lua/, or as loaded. Borrows from source. */
 const char *sm_source_name(const struct sm_host *host, const char *source);
 

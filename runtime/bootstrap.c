@@ -34,9 +34,7 @@ static void started(void *owner, enum sm_task_end end, lua_State *co, int count)
 	run->ended = true;
 	sm_host_collect(run->host); /* the first event is asked for by now */
 	if (end != SM_TASK_OK) {
-		const char *message = NULL;
-		if (count > 0 && lua_istable(co, -1) && lua_getfield(co, -1, "message") == LUA_TSTRING)
-			message = lua_tostring(co, -1);
+		const char *message = count > 0 ? sm_error_field(co, -1, "message") : NULL;
 		message = message != NULL ? message : "the runtime's own script failed";
 		sm_log_plain("bootstrap: %s", message);
 		if (end != SM_TASK_CANCELLED)

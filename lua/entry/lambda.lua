@@ -75,9 +75,10 @@ end
 
 -- An invocation that raised, or was stopped by a limit. A handler may know a better answer than the bare error.
 local function on_failure(err, text, context)
+  if concurrency ~= 1 then failure().begin(context) end
   local report = { failure().of_error(err, context) }
   local event = text and handler.failed and decode(text)
-  local value = event ~= nil and event and handler.failed(event, context, err)
+  local value = event and failure().answer_of_handler(handler.failed, event, context, err)
   if value then return answer_of(value, context) end
   return table.unpack(report, 1, 4)
 end
