@@ -242,11 +242,16 @@ end
 
 -- Export -------------------------------------------------------------------------------------------------------------
 
--- Athena leaves the whole result of a query as a CSV file; it is handed through.
-local function csv_reader(self, execution)
+-- Where Athena has left the whole result as a CSV file: for queries, unless the workgroup keeps results to itself.
+local function csv_file(execution)
   local location = execution.ResultConfiguration and execution.ResultConfiguration.OutputLocation
-  local bucket, key = (location or ""):match("^s3://([^/]+)/(.+)$")
-  if not bucket then return nil, errors.new("ExternalServiceError", "Athena did not say where the result is") end
+  local bucket, key = (location or ""):match("^s3://([^/]+)/(.+%.csv)$")
+  if outcome.kind(execution) == "SELECT" then return bucket, key end
+end
+
+local function csv_reader(self, execution)
+  local bucket, key = csv_file(execution)
+  if not bucket then return require("adapters.aws.warehouse.listing").csv_reader(self, execution, read_page) end
   local output, failure = self.api:call("s3", "get_object", { Bucket = bucket, Key = key })
   if not output then return nil, failures.error(failure, "read the result") end
   local body = output.Body
@@ -295,10 +300,8 @@ function Warehouse:export(request)
   local execution
   execution, err = to_end(self, id)
   if not execution then return nil, err end
-  local reader = request.format == "csv" and outcome.kind(execution) == "SELECT" and csv_reader or ndjson_reader
-  if request.format == "csv" and reader == ndjson_reader then reader = require("adapters.aws.warehouse.listing").csv_reader end
   local read
-  read, err = reader(self, execution, read_page)
+  read, err = (request.format == "csv" and csv_reader or ndjson_reader)(self, execution)
   return read and setmetatable({ read = read }, Reader), err
 end
 

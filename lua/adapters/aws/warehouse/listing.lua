@@ -1,4 +1,5 @@
--- The answer of SHOW, DESCRIBE and EXPLAIN as CSV: Athena keeps those as plain text, so the pages are written instead.
+-- A result as CSV from its pages, where there is no file to hand through: SHOW, DESCRIBE and EXPLAIN, which Athena keeps as
+-- plain text, and workgroups that keep results to themselves.
 local cells = require "adapters.aws.warehouse.cells"
 
 local M = {}

@@ -212,6 +212,16 @@ describe("warehouse on Athena", function()
       assert.same({ '["t"]', '["u"]' }, page.rows_text)
     end)
 
+    it("as CSV from the pages, where no file is", function()
+      answers.GetQueryResults = function(p)
+        if p.NextToken then return result({ { Data = { { VarCharValue = "2" } } }, { Data = { {} } } }, { "a" }) end
+        return result(rows({ "a" }, { 'x "y"' }), { "a" }, { NextToken = "t2" })
+      end
+      local reader, parts = assert(warehouse.export { sql = "SELECT a FROM t", caller = "ann", format = "csv" }), {}
+      for chunk in reader do parts[#parts + 1] = chunk end
+      assert.equal('"a"\n"x ""y"""\n"2"\n\n', table.concat(parts))
+    end)
+
     it("without a header on later pages", function()
       local id = started()
       answers.GetQueryResults = function(p)
