@@ -115,15 +115,15 @@ end
 
 -- What a handler answers for its stopped invocation: nil when it has nothing to say, fails, or takes too long. The bare error
 -- is still told then, so half of the time that is left is kept for that.
----@param failed function
+---@param own function  the handler's failed
 ---@param event any
 ---@param context table
 ---@param err any
 ---@return any value
-function M.answer_of_handler(failed, event, context, err)
+function M.answer_of_handler(own, event, context, err)
   local left = require("sm.task_core").remaining()
   local options = { deadline = left and math.max(left / 2, 0.001), name = "failed" }
-  local value, problem = require("sm.task").spawn_with(options, failed, event, context, err):join()
+  local value, problem = require("sm.task").spawn_with(options, own, event, context, err):join()
   if value == nil and problem ~= nil then
     local message = type(problem) == "table" and rawget(problem, "message") or problem
     log.error("failed_hook_failed", { error_message = type(message) == "string" and message or type(message) })
