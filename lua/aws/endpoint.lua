@@ -121,6 +121,15 @@ end
 
 local CACHE_MAX <const> = 256
 
+-- A value within a key: no two have the same text, whatever a caller writes into them ("nil" is a good name for a bucket).
+local function part_of_key(value)
+  if type(value) == "string" then return #value .. ":" .. value end
+  if type(value) ~= "table" then return tostring(value) end
+  local parts = {}
+  for i, one in ipairs(value) do parts[i] = part_of_key(one) end
+  return "[" .. table.concat(parts, ",") .. "]"
+end
+
 local function cache_key(program, values)
   local names = program.names
   if not names then
@@ -131,11 +140,8 @@ local function cache_key(program, values)
     program.names = names
   end
   local parts = {}
-  for i, name in ipairs(names) do
-    local value = values[name]
-    parts[i] = type(value) == "table" and table.concat(value, "\1") or tostring(value)
-  end
-  return table.concat(parts, "\0")
+  for i, name in ipairs(names) do parts[i] = part_of_key(values[name]) end
+  return table.concat(parts, ",")
 end
 
 ---@return nil
@@ -195,7 +201,7 @@ local function quick_key(program, operation, params, config)
   for _, member in ipairs(members_of(program, operation)) do
     local value = params[member]
     if value ~= nil and type(value) ~= "string" then return nil end
-    key = key .. "\0" .. (value or "\1")
+    key = key .. "\0" .. part_of_key(value)
   end
   return key
 end

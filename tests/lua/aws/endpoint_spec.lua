@@ -95,6 +95,40 @@ describe("aws.endpoint", function()
     assert.is_string(err.message)
   end)
 
+  it("a bucket named nil is not taken for no bucket, nor one argument for two", function()
+    assert.are.equal("https://s3.eu-west-1.amazonaws.com", url("s3", "ListBuckets"))
+    assert.are.equal("https://nil.s3.eu-west-1.amazonaws.com", url("s3", "HeadBucket", { Bucket = "nil" }))
+    local kept = { endpoints = { count = 0 } }
+    assert.are.equal("https://aaa.s3.eu-west-1.amazonaws.com", url("s3", "GetObject", { Bucket = "aaa", Key = "b\0c" }, kept))
+    assert.are_not.equal("https://aaa.s3.eu-west-1.amazonaws.com", url("s3", "GetObject", { Bucket = "aaa\0b", Key = "c" }, kept))
+  end)
+
+  -- Whatever stands in a region, an argument or an ARN: a signed request goes to a host of AWS or nowhere.
+  it("no argument leads a request to another host", function()
+    local hostile = { "evil.com", "evil.com/", "evil.com#", "evil.com?", "a@evil.com", "evil.com:443", "..", ".", "-", "", "a.b", "a\0b", "a b",
+      "evil.com\\", "\r\nHost: evil.com", "%2f", "[::1]", "127.0.0.1", "é", "--ol-s3", "a--x-s3", "arn:aws:s3:evil.com/:123456789012:accesspoint/ap",
+      "arn:aws:s3:eu-west-1:evil.com/:accesspoint/ap", "arn:aws:s3:eu-west-1:123456789012:accesspoint/evil.com/", "arn:evil.com/:s3:::b",
+      "arn:aws:s3-outposts:eu-west-1:123456789012:outpost/evil.com#/accesspoint/x", "arn:aws:s3-object-lambda:eu-west-1:123456789012:accesspoint/e@f",
+      "arn:aws:s3::123456789012:accesspoint/evil.com/x.mrap", "arn:aws:s3::123456789012:accesspoint:evil.com/",
+      "arn:aws:kinesis:eu-west-1:evil.com/:stream/s", "arn:aws:dynamodb:evil.com/:123456789012:table/t" }
+    local calls = { { "s3", "GetObject", "Bucket" }, { "s3", "ListObjectsV2", "Bucket" }, { "s3", "CreateSession", "Bucket" },
+      { "kinesis", "PutRecord", "StreamARN" }, { "dynamodb", "GetItem", "TableName" }, { "events", "PutEvents", "EndpointId" } }
+    for _, value in ipairs(hostile) do
+      for _, call in ipairs(calls) do
+        for _, config in ipairs { {}, { use_dualstack = true }, { s3 = { addressing_style = "path", accelerate = false } }, { region = value },
+          { account_id = value } } do
+          local found = resolve(call[1], call[2], { [call[3]] = value, Key = "k" }, config)
+          local host = found and found.url:match("^https://([^/?#]*)")
+          if found then
+            assert.is_truthy(host and host:find("^[%w.-]+$"), found.url)
+            assert.is_truthy(host:find("%.amazonaws%.com$") or host:find("%.api%.aws$") or host:find("%.on%.aws$"), found.url)
+            assert.is_nil(found.url:find("[%c\128-\255@#? ]"), found.url)
+          end
+        end
+      end
+    end
+  end)
+
   it("a client's answers are kept, and told apart by what they depend on", function()
     local config = { region = "eu-west-1", endpoints = { count = 0 } }
     local m = assert(model.load("s3"))
