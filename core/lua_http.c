@@ -150,10 +150,18 @@ static int l_read(lua_State *L)
 	return give_bytes(L, exchange);
 }
 
+/* A task that waits on the exchange goes on and learns that it is closed. */
+static void close_and_wake(struct exchange *exchange)
+{
+	close_exchange(exchange);
+	if (exchange->waiting != WAIT_NONE)
+		sm_wait_done(&exchange->wait);
+}
+
 /* close() aborts the exchange if it still runs. Harmless twice. */
 static int l_close(lua_State *L)
 {
-	close_exchange(lua_touserdata(L, lua_upvalueindex(1)));
+	close_and_wake(lua_touserdata(L, lua_upvalueindex(1)));
 	return 0;
 }
 
@@ -296,6 +304,12 @@ static int l_exchange_gc(lua_State *L)
 	return 0;
 }
 
+static int l_exchange_close(lua_State *L)
+{
+	close_and_wake(check_exchange(L, 1));
+	return 0;
+}
+
 /* ---- options ---- */
 
 static double number_option(lua_State *L, const char *name, double missing, double max)
@@ -313,12 +327,13 @@ static double number_option(lua_State *L, const char *name, double missing, doub
 	return value;
 }
 
-/* The string stays alive in the options table, which stays on the stack. */
+/* The string stays alive in the options table, which stays on the stack: a metamethod is not asked for another one. */
 static const char *text_option(lua_State *L, const char *name, const char *missing)
 {
 	const char *text = missing;
 
-	if (lua_getfield(L, 1, name) != LUA_TNIL) {
+	lua_pushstring(L, name);
+	if (lua_rawget(L, 1) != LUA_TNIL) {
 		if (lua_type(L, -1) != LUA_TSTRING)
 			luaL_error(L, "request: %s must be a string, not a %s", name, luaL_typename(L, -1));
 		text = lua_tostring(L, -1);
@@ -573,8 +588,8 @@ int luaopen_sm_http_core(lua_State *L)
 {
 	static const luaL_Reg module[] = {{"request", l_request}, {"start", l_start}, {"forget", l_forget}, {NULL, NULL}};
 	static const luaL_Reg methods[] = {
-	    {"wait", l_wait}, {"write", l_write}, {"finish", l_finish}, {"close", l_exchange_gc}, {NULL, NULL}};
-	static const luaL_Reg meta[] = {{"__gc", l_exchange_gc}, {"__close", l_exchange_gc}, {NULL, NULL}};
+	    {"wait", l_wait}, {"write", l_write}, {"finish", l_finish}, {"close", l_exchange_close}, {NULL, NULL}};
+	static const luaL_Reg meta[] = {{"__gc", l_exchange_gc}, {"__close", l_exchange_close}, {NULL, NULL}};
 
 	if (luaL_newmetatable(L, CLIENT_TYPE)) {
 		lua_pushcfunction(L, l_client_gc);

@@ -29,11 +29,18 @@ static struct sm_sigv4 *the_signer(lua_State *L)
 
 /* ---- reading the options at index 1 ---- */
 
+/* What the table itself holds: a metamethod could give a text that nothing keeps alive. */
+static int raw_field(lua_State *L, const char *name)
+{
+	lua_pushstring(L, name);
+	return lua_rawget(L, 1);
+}
+
 /* A text of the table; it stays alive there. */
 static struct sm_bytes text_option(lua_State *L, const char *name, const char *missing)
 {
 	struct sm_bytes text = {missing, missing != NULL ? strlen(missing) : 0};
-	int type = lua_getfield(L, 1, name);
+	int type = raw_field(L, name);
 	if (type == LUA_TSTRING)
 		text.data = lua_tolstring(L, -1, &text.len);
 	else if (type != LUA_TNIL)
@@ -46,14 +53,14 @@ static struct sm_bytes text_option(lua_State *L, const char *name, const char *m
 
 static bool flag_option(lua_State *L, const char *name, bool missing)
 {
-	bool value = lua_getfield(L, 1, name) == LUA_TNIL ? missing : lua_toboolean(L, -1);
+	bool value = raw_field(L, name) == LUA_TNIL ? missing : lua_toboolean(L, -1);
 	lua_pop(L, 1);
 	return value;
 }
 
 static int64_t whole_option(lua_State *L, const char *name)
 {
-	if (lua_getfield(L, 1, name) != LUA_TNUMBER)
+	if (raw_field(L, name) != LUA_TNUMBER)
 		luaL_error(L, "%s must be a number, not a %s", name, luaL_typename(L, -1));
 	lua_Number value = lua_tonumber(L, -1);
 	lua_pop(L, 1);
@@ -85,16 +92,16 @@ static struct sm_bytes pair_text(lua_State *L, int index, const char *what)
 /* { { name, value }, ... }; leaves the memory of the pairs on the stack. */
 static const struct sm_sigv4_pair *read_query(lua_State *L, int table, size_t *count)
 {
-	*count = (size_t)luaL_len(L, table);
+	*count = (size_t)lua_rawlen(L, table);
 	if (*count > 100000)
 		luaL_error(L, "the query is too long");
 	struct sm_sigv4_pair *pairs = lua_newuserdatauv(L, (*count + 1) * sizeof(*pairs), 0);
 	for (size_t i = 0; i < *count; i++) {
-		if (lua_geti(L, table, (lua_Integer)i + 1) != LUA_TTABLE)
+		if (lua_rawgeti(L, table, (lua_Integer)i + 1) != LUA_TTABLE)
 			luaL_error(L, "each item of the query must be a table { name, value }");
-		lua_geti(L, -1, 1);
+		lua_rawgeti(L, -1, 1);
 		pairs[i].name = pair_text(L, -1, "names of the query");
-		if (lua_geti(L, -2, 2) == LUA_TNIL)
+		if (lua_rawgeti(L, -2, 2) == LUA_TNIL)
 			pairs[i].value = (struct sm_bytes){NULL, 0};
 		else
 			pairs[i].value = pair_text(L, -1, "values of the query");
@@ -107,7 +114,7 @@ static size_t count_headers(lua_State *L, int table)
 {
 	size_t count = 0;
 	for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1))
-		count += lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 1;
+		count += lua_istable(L, -1) ? (size_t)lua_rawlen(L, -1) : 1;
 	return count;
 }
 
@@ -123,7 +130,7 @@ static const struct sm_sigv4_pair *read_headers(lua_State *L, int table, size_t 
 				pairs[at++] = (struct sm_sigv4_pair){name, pair_text(L, -1, "values of headers")};
 			continue;
 		}
-		for (lua_Integer i = 1; lua_geti(L, -1, i) != LUA_TNIL && at < size; i++, lua_pop(L, 1))
+		for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL && at < size; i++, lua_pop(L, 1))
 			pairs[at++] = (struct sm_sigv4_pair){name, pair_text(L, -1, "values of headers")};
 		lua_pop(L, 1);
 	}
@@ -154,12 +161,12 @@ static void read_request(lua_State *L, struct sm_sigv4_request *request, char di
 	request->normalize = flag_option(L, "normalize", request->double_encode);
 	request->omit_token = flag_option(L, "omit_session_token", false);
 	request->sign_hash = flag_option(L, "sign_hash", false);
-	if (lua_getfield(L, 1, "query") != LUA_TNIL) {
+	if (raw_field(L, "query") != LUA_TNIL) {
 		luaL_checktype(L, 2, LUA_TTABLE);
 		request->query = read_query(L, 2, &request->query_count);
 	}
 	lua_settop(L, request->query != NULL ? 3 : 1);
-	if (lua_getfield(L, 1, "headers") != LUA_TNIL) {
+	if (raw_field(L, "headers") != LUA_TNIL) {
 		luaL_argcheck(L, lua_istable(L, -1), 1, "headers must be a table");
 		request->headers = read_headers(L, lua_gettop(L), &request->header_count);
 	}

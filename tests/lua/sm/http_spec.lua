@@ -187,6 +187,19 @@ describe("sm.http", function()
       assert.equal("closed", select(3, answer.read()))
     end)
 
+    it("closed by one task while another one waits for it", function()
+      local answer = assert(http.request { url = url .. "/stall", stream = true })
+      local reader = task.spawn(function()
+        while true do
+          local piece, message, code = answer.read()
+          if not piece then return { code = code, message = message } end
+        end
+      end)
+      task.sleep(0.02)
+      answer.close()
+      assert.equal("closed", reader:join().code)
+    end)
+
     it("a request body from a function", function()
       local count = 0
       local answer = assert(http.request { url = url .. "/echo", method = "PUT", body = function()

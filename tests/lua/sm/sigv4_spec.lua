@@ -156,6 +156,15 @@ describe("sm.sigv4", function()
     assert.has_error(function() sigv4.chunk({ signature = "x" }, "") end)
   end)
 
+  it("reads what tables hold, and keeps no text that a metamethod made up", function()
+    local function fresh(_, key) return ("made up for %s %d"):format(tostring(key), os.time()) .. ("x"):rep(100) end
+    local proxy = setmetatable({}, { __index = fresh, __len = function() return 3 end })
+    assert.has_error(function() sigv4.sign(proxy) end)
+    assert.has_error(function() sigv4.sign(with { query = { proxy } }) end)
+    local signed = assert(sigv4.sign(with { query = proxy, headers = { host = "h", ["x-list"] = proxy } }))
+    assert.not_matches("made up", signed.authorization)
+  end)
+
   it("takes bytes of any kind", function()
     local odd = string.char(0, 1, 127, 128, 255)
     assert.equal("%00%01%7F%80%FF", sigv4.encode(odd))
