@@ -124,6 +124,10 @@ local function contract(name, new)
       assert.is_nil(page.next)
       assert.equal("job-2", jobs.list({ state = "FAILED" }).items[1].id)
       assert.equal("BadParam", select(2, jobs.list { cursor = "x" }).code)
+      for _, cursor in ipairs { "0", "-5", "1e300", "9223372036854775807", "1 OR 1=1", "1\0" } do -- no page of ours, and no failure of the store
+        local listed, err = jobs.list { cursor = cursor }
+        if not listed then assert.equal("BadParam", err.code, cursor) end
+      end
     end)
 
     it("knows what is unfinished, the oldest first", function()

@@ -247,7 +247,9 @@ end
 function Jobs:list(query)
   local limit = query.limit or DEFAULT_LIMIT
   local before = query.cursor and math.tointeger(tonumber(query.cursor)) or nil
-  if query.cursor and not before then return nil, errors.new("BadParam", "nextPageToken is not one of ours") end
+  if query.cursor and (not before or before < 1 or before > store_module.LAST) then
+    return nil, errors.new("BadParam", "nextPageToken is not one of ours")
+  end
   local entries, err = self.store:entries(before, query.state, limit + 1)
   if not entries then return nil, err end
   local more

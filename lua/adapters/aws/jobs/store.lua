@@ -20,7 +20,8 @@ local json = require "lib.json"
 local M = {}
 
 local BATCH <const> = 100         -- keys of one BatchGetItem
-local LAST <const> = 999999999999
+local LAST <const> = 999999999999 -- number of twelve digits, by which the sort keys are in order
+M.LAST = LAST
 
 local Store = {}
 Store.__index = Store
