@@ -75,7 +75,8 @@ musl() {
 
 # What no call from here reaches but tables refer to, and speed that a client does not need: writers of key files; 150 KiB
 # of points for P-256 in place of a slower way to the same; curve 448, P-224 and P-521 in a hurry; AES for processors before
-# 2010; AES and SHA in one pass; the ciphers' older interface. And the question what the processor can do is asked with the first use of OpenSSL, not
+# 2010; AES and SHA in one pass; the ciphers' older interface; hashes, modes and key derivations that neither TLS 1.2 and
+# 1.3 nor our own code use. And the question what the processor can do is asked with the first use of OpenSSL, not
 # at every start (under virtualisation each of its ten cpuid instructions costs 1 to 20 us).
 trim_openssl() {
 	sed -i '/^ENCODER_TEXT("RSA", /,$d' providers/encoders.inc
@@ -84,6 +85,11 @@ trim_openssl() {
 		-e 's,curve448/curve448_tables\.c curve448/eddsa\.c curve448/curve448\.c,,' crypto/ec/build.info
 	cp "$here/curve448_absent.c" crypto/ec/curve448/absent.c
 	sed -i -e '/PROV_NAMES_\(X\|ED\)448, .*_keymgmt_functions/,+1d' -e '/PROV_NAMES_\(X448\|ED448\|ED448ph\),/d' providers/defltprov.c
+	sed -i -e '/ossl_aes[0-9]*\(cbc_cts\|ofb\|cfb[18]\{0,1\}\|xts\|ccm\|wrap[a-z]*\)_functions/d' \
+		-e '/ossl_\(sha3\|keccak\|shake\)_[0-9]*_functions/d' -e '/PROV_NAMES_\(KECCAK_KMAC\|HMAC_DRBG_KDF\)/,+1d' \
+		-e '/_sha3_[0-9]*_signature_functions/d' -e '/ossl_\(gmac\|kmac128\|kmac256\|cmac\|mac_legacy_cmac_signature\)_functions/d' \
+		-e '/ossl_kdf_\(sskdf\|pbkdf2\|pkcs12\|sshkdf\|x963_kdf\|kbkdf\|x942_kdf\|krb5kdf\)_functions/d' \
+		-e '/ossl_\(drbg_hash\|drbg_ossl_hmac\|test_rng\)_functions/d' -e '/_asym_kem_functions/d' providers/defltprov.c
 	sed -i '/TLS_GROUP_ENTRY("x448"/d' providers/common/capabilities.c
 	sed -i 's/EC_GFp_nistp\(224\|521\)_method/0/' crypto/ec/ec_curve.c
 	sed -i -e 's/ bsaes-x86_64\.s\| bsaes-armv8\.S\|aesni-sha1-x86_64\.s aesni-sha256-x86_64\.s aesni-mb-x86_64\.s//' \
@@ -100,7 +106,7 @@ openssl() {
 	cd "$work/openssl"
 	trim_openssl
 	step openssl-configure env PATH="$prefix/bin:$PATH" CC=cc AR="${tools}ar" RANLIB="${tools}ranlib" ./Configure "linux-$arch" \
-		--prefix="$prefix" --libdir=lib --openssldir=/nonexistent/ssl \
+		--prefix=/nonexistent --libdir=lib --openssldir=/nonexistent/ssl \
 		no-shared no-dso no-engine no-module no-legacy no-tests no-docs no-apps no-async no-afalgeng no-ssl3 no-tls1 no-tls1_1 \
 		no-dtls no-srp no-psk no-comp no-weak-ssl-ciphers no-md4 no-rc2 no-rc4 no-rc5 no-idea no-seed no-camellia no-aria \
 		no-cast no-bf no-sm2 no-sm3 no-sm4 no-cms no-ts no-ct no-cmp no-gost no-whirlpool no-mdc2 no-rmd160 no-siphash no-srtp \
@@ -110,7 +116,8 @@ openssl() {
 		no-dh no-ml-kem no-chacha no-poly1305 enable-ec_nistp_64_gcc_128 \
 		-Os -ffunction-sections -fdata-sections
 	step openssl-make env PATH="$prefix/bin:$PATH" make -j"$jobs" build_libs
-	step openssl-install env PATH="$prefix/bin:$PATH" make install_dev
+	step openssl-install env PATH="$prefix/bin:$PATH" make install_dev DESTDIR="$work/openssl-out"
+	cp -R "$work/openssl-out/nonexistent/include" "$work/openssl-out/nonexistent/lib" "$prefix"
 }
 
 # HTTP/1.1 over TLS, with proxies; nothing else. No certificates compiled in: core/http_trust.c says whom to trust.
@@ -120,7 +127,7 @@ curl() {
 		-DBUILD_MISC_DOCS=OFF -DENABLE_CURL_MANUAL=OFF -DBUILD_TESTING=OFF -DBUILD_EXAMPLES=OFF \
 		-DCURL_USE_OPENSSL=ON -DCURL_ZLIB=OFF -DCURL_BROTLI=OFF -DCURL_ZSTD=OFF -DUSE_NGHTTP2=OFF -DUSE_LIBIDN2=OFF \
 		-DCURL_USE_LIBPSL=OFF -DCURL_USE_LIBSSH2=OFF -DENABLE_THREADED_RESOLVER=ON -DCURL_CA_BUNDLE=none -DCURL_CA_PATH=none
-	for feature in COOKIES HSTS ALTSVC NETRC KERBEROS_AUTH NEGOTIATE_AUTH DIGEST_AUTH AWS DOH MIME FORM_API WEBSOCKETS SRP VERBOSE_STRINGS PARSEDATE SHUFFLE_DNS GETOPTIONS LIBCURL_OPTION IPFS BINDLOCAL BEARER_AUTH; do
+	for feature in COOKIES HSTS ALTSVC NETRC KERBEROS_AUTH NEGOTIATE_AUTH DIGEST_AUTH AWS DOH MIME FORM_API WEBSOCKETS SRP VERBOSE_STRINGS PARSEDATE SHUFFLE_DNS GETOPTIONS LIBCURL_OPTION IPFS BINDLOCAL BEARER_AUTH HEADERS_API; do
 		set -- "$@" -DCURL_DISABLE_$feature=ON
 	done
 	step curl-configure env PATH="$prefix/bin:$PATH" cmake -S "$work/curl" -B "$work/curl/build" -G Ninja "$@" -DCURL_DISABLE_NTLM=ON \
