@@ -167,7 +167,7 @@ local READERS <const> = {
     local day, month, year, hour, minute, second, fraction, zone =
       text:match "^%a*,? *(%d%d?)[ -](%a%a%a)[ -](%d+) (%d%d?):(%d%d):?(%d*)%.?(%d*) *(.*)$"
     month = month and MONTH_NUMBER[month:lower()]
-    if not month then return nil end
+    if not month or #year > 4 or #second > 2 then return nil end
     if zone == "GMT" or zone == "UTC" or zone == "UT" then zone = "Z" end
     local offset = zone_of(zone)
     if not offset then return nil end
@@ -189,16 +189,19 @@ function M.parse_parts(text, format)
   return seconds, nanos
 end
 
+-- Neither NaN nor infinity, nor what would overflow on its way through microseconds.
+local function of_number(value)
+  if value > -1e15 and value < 1e15 then return tointeger(value) or value end
+  return nil, "a number that is no time"
+end
+
 -- A time of an answer, or of a caller's parameter: a number, or a text in the named format or in any other.
 ---@param value string|number
 ---@param format string?
 ---@return number? seconds
 ---@return string? message
 function M.parse(value, format)
-  if type(value) == "number" then
-    if value ~= value or value <= -1e15 or value >= 1e15 then return nil, "a number that is no time" end
-    return tointeger(value) or value
-  end
+  if type(value) == "number" then return of_number(value) end
   local first = FORMATS[format] or FORMATS[(format or "iso8601"):lower()] or "iso8601"
   if first == "iso8601" then
     -- What services write is read in C.
@@ -209,14 +212,14 @@ function M.parse(value, format)
   if first == "unixtimestamp" then
     -- -1.5 is a second and a half before 1970: here the text is a number, not parts.
     local number = text:find "^[+-]?%d+%.?%d*[eE]?[+-]?%d*$" and tonumber(text)
-    if number then return tointeger(number) or number end
+    if number then return of_number(number) end
   end
   for _, kind in ipairs { first, "iso8601", "rfc822" } do
     local seconds, nanos = READERS[kind](text)
     if seconds then return join(seconds, nanos) end
   end
   local number = text:find "^[+-]?%d+%.?%d*$" and tonumber(text)
-  if number then return tointeger(number) or number end
+  if number then return of_number(number) end
   return nil, ("\"%s\" is no time"):format(text:sub(1, 40))
 end
 

@@ -32,6 +32,16 @@ describe("aws.timestamp", function()
     assert.equal(1480118400, timestamp.parse "2016-11-26")
   end)
 
+  it("refuses texts that would be years and seconds without end, and never raises", function()
+    local nines = ("9"):rep(30)
+    for _, text in ipairs { "Thu, 29 Feb " .. nines .. " 12:34:56 GMT", "Thu, 29 Feb 2024 12:34:" .. nines .. " GMT", nines, "1e999", "-1e999",
+      nines .. ".5", "Thu, 29 Feb 2024 12:34:5:6 GMT" } do
+      for _, format in ipairs { "iso8601", "rfc822", "unixtimestamp" } do
+        assert.is_nil((timestamp.parse(text, format)), text)
+      end
+    end
+  end)
+
   it("refuses what is no time", function()
     for _, text in ipairs { "", "0", "tomorrow", "2019-13-01", "2019-02-29", "2019-12-16T24:00:00Z", "2019-12-16T23:48:18+1:00", "1e999" } do
       if text ~= "0" then assert.is_nil((timestamp.parse(text)), text) end
