@@ -7,7 +7,7 @@ describe("the data test", function()
 
   setup(function()
     f = fixture.open()
-    statements = require("adapters.local.statements").new("lua/sql/lakehouse", false)
+    statements = require("adapters.local.statements").new(require("sm.files").cwd() .. "/lua/sql/lakehouse", false)
     for _, name in ipairs { "staging", "silver" } do f.run("CREATE SCHEMA IF NOT EXISTS " .. name) end
     f.run([[CREATE TABLE silver.child AS SELECT * FROM (VALUES
       (1, 'a', 10, TIMESTAMP '2025-01-01 00:00:00.000000', false), (2, NULL, 20, NULL, false), (2, 'c', 30,
