@@ -51,5 +51,9 @@ contract("local", function()
 end)
 
 describe("the SQL files that are shipped", function()
-  it("are all sound", function() assert(require("adapters.local.statements").new("lua/sql/lakehouse", true).check()) end)
+  it("are all sound", function()
+    local statements = require("adapters.local.statements").new(require("sm.files").cwd() .. "/lua/sql/lakehouse", true)
+    assert(statements.check())
+    assert(statements.render("drop_table", { table = "d.t" })) -- they were found
+  end)
 end)
