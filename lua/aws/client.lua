@@ -37,10 +37,39 @@ local function unknown_method(client, name)
   error(("%s has no operation '%s'%s"):format(client.service, name, hint), 3)
 end
 
+-- What the second table of a call may hold, and what the other methods take beside it.
+local CALL_OPTIONS <const> = { "timeout", "region", "anonymous", "max_attempts", "headers", "token", "method" }
+
+local function option_set(...)
+  local set = {}
+  for _, name in ipairs { ... } do set[name] = true end
+  for _, name in ipairs(CALL_OPTIONS) do set[name] = true end
+  return set
+end
+
+local OPTIONS <const> = { call = option_set(), wait = option_set("delay"), presign = option_set("expires"),
+  pages = option_set("page_size", "max_items", "starting_token", "result") }
+
+-- A mistyped option would silently mean no limit, or another region. `level` is whose line the message names.
+local function checked(kind, options, what, level)
+  if options == nil then return {} end
+  if type(options) ~= "table" then error(what .. ": options are a table", level + 1) end
+  for name in pairs(options) do
+    if not OPTIONS[kind][name] then
+      local known = {}
+      for one in pairs(OPTIONS[kind]) do known[#known + 1] = one end
+      table.sort(known)
+      error(("%s has no option '%s'%s"):format(what, tostring(name), require("lib.suggest").hint(tostring(name), known)), level + 1)
+    end
+  end
+  return options
+end
+
 local function method_of(operation)
   return function(client, params, options)
     if params ~= nil and type(params) ~= "table" then error(operation.name .. ": parameters are a table", 2) end
-    return require("aws.call").run(client, operation, params or {}, options or {})
+    options = checked("call", options, operation.name, 2)
+    return require("aws.call").run(client, operation, params or {}, options)
   end
 end
 
@@ -81,9 +110,10 @@ end
 ---@return table? output
 ---@return aws.Failure?
 function Client:call(name, params, options)
+  options = checked("pages", options, name, 2) -- pages ask by this method, with their own options
   local operation, err = self:operation(name)
   if not operation then return nil, err end
-  return require("aws.call").run(self, operation, params or {}, options or {})
+  return require("aws.call").run(self, operation, params or {}, options)
 end
 
 ---An iterator of pages; `false, failure` when a request fails:
@@ -93,7 +123,7 @@ end
 ---@param options table?  page_size, max_items, starting_token, and aws.CallOptions
 ---@return function
 function Client:paginate(name, params, options)
-  return require("aws.paginate").pages(self, name, params or {}, options or {})
+  return require("aws.paginate").pages(self, name, params or {}, checked("pages", options, name, 2))
 end
 
 ---An iterator of the items on all pages, in the first list that the operation pages over.
@@ -102,7 +132,7 @@ end
 ---@param options table?  as paginate; result = another of the lists
 ---@return function
 function Client:paginate_items(name, params, options)
-  return require("aws.paginate").items(self, name, params or {}, options or {})
+  return require("aws.paginate").items(self, name, params or {}, checked("pages", options, name, 2))
 end
 
 ---All items of all pages in one list.
@@ -112,7 +142,7 @@ end
 ---@return table? items
 ---@return aws.Failure?
 function Client:collect(name, params, options)
-  return require("aws.paginate").collect(self, name, params or {}, options or {})
+  return require("aws.paginate").collect(self, name, params or {}, checked("pages", options, name, 2))
 end
 
 ---Waits until something is there, or gone.
@@ -122,7 +152,7 @@ end
 ---@return table? output  of the last poll
 ---@return aws.Failure?
 function Client:wait(name, params, options)
-  return require("aws.wait").run(self, name, params or {}, options or {})
+  return require("aws.wait").run(self, name, params or {}, checked("wait", options, name, 2))
 end
 
 ---A URL that does the operation for whoever has it, until it expires.
@@ -132,7 +162,7 @@ end
 ---@return string? url
 ---@return number|aws.Failure expires_at  seconds since 1970: the earlier of the expiry and the credentials' end
 function Client:presign(name, params, options)
-  return require("aws.presign").url(self, name, params or {}, options or {})
+  return require("aws.presign").url(self, name, params or {}, checked("presign", options, name, 2))
 end
 
 -- ---- making one ----

@@ -31,6 +31,24 @@ describe("aws.client", function()
     assert.are.equal("UnknownOperation", err.code)
   end)
 
+  it("refuses options of a call that it does not know", function()
+    local client = assert(aws.client("dynamodb", { region = "eu-west-1", world = WORLD }))
+    for message, misuse in pairs {
+      ["ListTables has no option 'timout' (did you mean 'timeout'?)"] = function() client:list_tables({}, { timout = 2 }) end,
+      ["PutItem has no option 'regoin' (did you mean 'region'?)"] = function() client:call("PutItem", {}, { regoin = "x" }) end,
+      ["list_tables has no option 'pagesize' (did you mean 'page_size'?)"] = function() client:collect("list_tables", {}, { pagesize = 2 }) end,
+      ["scan has no option 'max_item' (did you mean 'max_items'?)"] = function() client:paginate("scan", {}, { max_item = 2 }) end,
+      ["table_exists has no option 'dealy' (did you mean 'delay'?)"] = function() client:wait("table_exists", {}, { dealy = 2 }) end,
+      ["get_item has no option 'expire' (did you mean 'expires'?)"] = function() client:presign("get_item", {}, { expire = 2 }) end,
+      ["ListTables: options are a table"] = function() client:list_tables({}, 5) end,
+    } do
+      local ok, raised = pcall(misuse)
+      assert.is_false(ok)
+      assert.matches("client_spec.lua:%d+: ", raised)
+      assert.matches(message, raised, 1, true)
+    end
+  end)
+
   it("refuses options it does not know", function()
     local ok, message = pcall(aws.client, "dynamodb", { endpoint = "http://127.0.0.1" })
     assert.is_false(ok)
