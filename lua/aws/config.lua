@@ -160,27 +160,31 @@ local function service_section(source, service_id)
 end
 
 local function configured_url(source, service_id)
-  local url = service_id and worlds.text(source.world, variable_of(service_id)) or worlds.text(source.world, "AWS_ENDPOINT_URL")
-  if url then return url end
+  local own = service_id and variable_of(service_id)
+  for _, variable in ipairs { own or "AWS_ENDPOINT_URL", own and "AWS_ENDPOINT_URL" } do
+    local url = worlds.text(source.world, variable)
+    if url then return url, nil, variable end
+  end
   local section, err
   if service_id then section, err = service_section(source, service_id) end
   if err then return nil, err end
-  url = section and section.endpoint_url or source.profile and source.profile.endpoint_url
-  return url ~= "" and url or nil
+  local url = section and section.endpoint_url or source.profile and source.profile.endpoint_url
+  return url ~= "" and url or nil, nil, ("endpoint_url of profile %s"):format(source.name)
 end
 
-local function check_url(url)
-  if not url:find("^https?://[^/?#%s]+") then
-    return failure.refuse("config", "InvalidSetting", "an endpoint URL must begin with http:// or https:// and name a host")
+-- What a URL may carry of its user's secrets is not repeated.
+local function check_url(url, where)
+  if type(url) ~= "string" or not url:find("^https?://[^/?#%s]+") then
+    return failure.refuse("config", "InvalidSetting", where .. " must begin with http:// or https:// and name a host")
   end
   return url
 end
 
 local function endpoint_url(source, service_id, options, out)
-  local url, err = options.endpoint_url, nil
-  if not url and not out.ignore_configured_endpoint_urls then url, err = configured_url(source, service_id) end
+  local url, err, where = options.endpoint_url, nil, "the option endpoint_url"
+  if not url and not out.ignore_configured_endpoint_urls then url, err, where = configured_url(source, service_id) end
   if err then return nil, err end
-  if url then url, err = check_url(url) end
+  if url then url, err = check_url(url, where) end
   if err then return nil, err end
   out.endpoint_url = url
   return out

@@ -87,8 +87,9 @@ local SOURCES <const> = {
 -- A function of the platform without a configuration file has neither profile nor instance.
 local function is_asked(name, bare) return not bare or name ~= "profile" and name ~= "instance" end
 
-local function none(notes)
-  local message = "the credential provider was not enabled: no source has credentials (AWS_ACCESS_KEY_ID is not set"
+local function none(notes, world)
+  local missing = worlds.text(world, "AWS_ACCESS_KEY_ID") and "AWS_SECRET_ACCESS_KEY" or "AWS_ACCESS_KEY_ID"
+  local message = ("the credential provider was not enabled: no source has credentials (%s is not set"):format(missing)
   for _, note in ipairs(notes) do message = message .. "; " .. note end
   return failure.refuse("credentials", "NoCredentials", message .. ")")
 end
@@ -108,7 +109,7 @@ function M.load(options, world)
       notes[#notes + 1] = err and err.message or nil
     end
   end
-  return none(notes)
+  return none(notes, world)
 end
 
 return M

@@ -186,6 +186,11 @@ describe("the chain:", function()
     assert.matches("AWS_ACCESS_KEY_ID is not set; No profiles were defined; the instance metadata service is not there", err.message, 1, true)
   end)
 
+  it("names the half that is missing of two variables", function()
+    local _, err = credentials.provider({}, machine.new { env = { AWS_ACCESS_KEY_ID = "AK" } }):get()
+    assert.matches("(AWS_SECRET_ACCESS_KEY is not set; ", err.message, 1, true)
+  end)
+
   it("a profile that fails is the end; other identities are not tried", function()
     local world = with_config("[default]\naws_access_key_id = AK\n", { env = { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI = "/x" } })
     local none, err = credentials.provider({}, world):get()
