@@ -261,6 +261,14 @@ local function refuse(problems)
   return nil, errors.new("BadSetting", table.concat(lines, "; "), { problems = problems })
 end
 
+-- " (table of the cooldown lock)": who meets a name for the first time learns what it is for.
+local function meaning_of(name)
+  for _, s in ipairs(M.list) do
+    if s.name == name then return (" (%s)"):format(s.meaning:gsub("%.$", ""):gsub("^%u%l", string.lower)) end
+  end
+  return ""
+end
+
 -- Whether settings that something cannot do without are there; all that are missing, by name.
 ---@param values table
 ---@param names string[]
@@ -269,7 +277,7 @@ function M.check(values, names)
   local problems = {}
   for _, name in ipairs(names) do
     local value = values[M.key(name)]
-    if value == nil or value == "" then problems[#problems + 1] = { name = name, message = "is not set" } end
+    if value == nil or value == "" then problems[#problems + 1] = { name = name, message = "is not set" .. meaning_of(name) } end
   end
   return refuse(problems)
 end

@@ -83,16 +83,28 @@ function M.new(options)
     return nil, errors.new("ServiceUnavailable", ("use case '%s' does not load: %s"):format(name, tostring(entry.problem)))
   end
 
+  local function names()
+    local list = {}
+    for file in pairs(bundle.list(options.folder)) do list[#list + 1] = file:match("^([a-z_][a-z0-9_]*)%.lua$") end
+    table.sort(list)
+    return list
+  end
+
+  local function no_such(name)
+    local hint = require("lib.suggest").hint(name, names())
+    return nil, errors.new("NotFound", ("there is no use case '%s'%s"):format(name, hint))
+  end
+
   local first_time = task.mutex() -- who comes while a file is read for the first time waits for it
 
   local function read_first(name)
     if loaded[name] then return answer(loaded[name], name) end
-    if not name:find("^[a-z_][a-z0-9_]*$") then return nil, errors.new("NotFound", ("there is no use case '%s'"):format(name)) end
+    if not name:find("^[a-z_][a-z0-9_]*$") then return no_such(name) end
     if options.reload then look_at_domain(time.monotonic()) end
     local path = options.folder .. "/" .. name .. ".lua"
     local stamp, message, code = stamp_of(path)
     if not stamp then
-      if code == "not_found" then return nil, errors.new("NotFound", ("there is no use case '%s'"):format(name)) end
+      if code == "not_found" then return no_such(name) end
       return nil, errors.from(message, code, path)
     end
     local entry = { path = path, looked = time.monotonic() }
@@ -115,13 +127,6 @@ function M.new(options)
     if entry and (not options.reload or now - entry.looked < LOOK_PAUSE_SECONDS) then return answer(entry, name) end
     if entry then return look_again(entry, name, now) end
     return first_time:with(read_first, name)
-  end
-
-  local function names()
-    local list = {}
-    for file in pairs(bundle.list(options.folder)) do list[#list + 1] = file:match("^([a-z_][a-z0-9_]*)%.lua$") end
-    table.sort(list)
-    return list
   end
 
   return { find = find, names = names }

@@ -63,6 +63,13 @@ describe("settings", function()
     it(("refuse %s=%s"):format(name, wrong), function() assert.are.same({ name }, (problems { [name] = wrong })) end)
   end
 
+  it("that something needs are named with their meaning", function()
+    local values = assert(settings.read(function() end))
+    local none, err = settings.check(values, { "DDB_TABLE", "RESOURCE_KEY", "ORCHESTRATOR_FN" })
+    assert.is_nil(none)
+    assert.are.equal("DDB_TABLE is not set (table of the cooldown lock); ORCHESTRATOR_FN is not set (function that POST /run invokes)", err.message)
+  end)
+
   it("suggest the nearest word", function() assert.matches("did you mean 'token'", select(2, problems { SEWING_AUTH = "tokn" }), 1,
     true) end)
 

@@ -31,6 +31,14 @@ describe("use cases", function()
     assert.same({ "one" }, cases.names())
   end)
 
+  it("that are not there are told with the nearest name", function()
+    write("query_status", GOOD:format(1))
+    local none, err = cases.find "query_statu"
+    assert.is_nil(none)
+    assert.equal("there is no use case 'query_statu' (did you mean 'query_status'?)", err.message)
+    assert.equal("NotFound", err.code)
+  end)
+
   it("show an edit with the next call", function()
     write("one", GOOD:format(1))
     cases.find("one")

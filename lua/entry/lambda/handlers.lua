@@ -38,6 +38,16 @@ local function read(path)
   return file:read("a")
 end
 
+-- Other runtimes write FILE.FUNCTION; here the file is all.
+local function without_function(name, folders)
+  local file = name:match("^(.*[^/])%.[%w_]+$")
+  if not file then return "" end
+  for _, folder in ipairs(folders) do
+    if read(folder .. file .. ".lua") then return ("; set the function's handler to '%s'"):format(file) end
+  end
+  return ""
+end
+
 local function find_plain(name, task_root)
   local folders = { task_root .. "/lua/usecases/", task_root .. "/" }
   for _, folder in ipairs(folders) do
@@ -47,7 +57,7 @@ local function find_plain(name, task_root)
     if errno ~= NO_SUCH_FILE then return nil, failure("BadSetting", message) end
   end
   return nil, failure("BadSetting", ("there is no handler '%s': it is 'api', a use case such as lakehouse/run, or a file "
-    .. "%s%s.lua or %s%s.lua"):format(name, folders[1], name, folders[2], name))
+    .. "%s%s.lua or %s%s.lua%s"):format(name, folders[1], name, folders[2], name, without_function(name, folders)))
 end
 
 ---@param name string       what _HANDLER holds
@@ -57,7 +67,8 @@ end
 ---@return table? err       an Error, or what the file raised
 function M.find(name, task_root, house)
   if not name:find("^[%w_][%w_%-./]*$") or name:find("..", 1, true) then
-    return nil, failure("BadSetting", ("'%s' is no name of a handler"):format(name))
+    return nil, failure("BadSetting", ("'%s' is no name of a handler (_HANDLER): it is 'api', a use case such as lakehouse/run, or "
+      .. "the name of a file of the package without .lua"):format(name))
   end
   local use_case = name:match("^lakehouse/([a-z_][a-z0-9_]*)$")
   if name ~= "api" and not use_case then return find_plain(name, task_root) end

@@ -53,6 +53,15 @@ describe("handlers:", function()
     end
   end)
 
+  it("a function behind the file's name, as other runtimes have it, gets a hint", function()
+    local _, err = handlers.find("echo.handler", root)
+    assert.matches("set the function's handler to 'echo'", err.message, 1, true)
+    _, err = handlers.find("missing.handler", root)
+    assert.not_matches("set the function's handler", err.message, 1, true)
+    _, err = handlers.find("", root)
+    assert.matches("_HANDLER", err.message, 1, true)
+  end)
+
   it("bytecode is refused", function()
     assert(files.write(root .. "/code.lua", "\27Lua" .. ("\0"):rep(40)))
     local _, err = handlers.find("code", root)
