@@ -56,7 +56,8 @@ end
 ---@return Error?
 function M.run_all(folder, only, on_result)
   if files.exists(folder) ~= true then
-    return nil, errors.new("NotFound", "no folder of conformance vectors at " .. folder)
+    return nil, errors.new("NotFound", ("no folder of conformance vectors at %s; name the one you have: "
+      .. "sewing conformance DIR"):format(folder))
   end
   local names = suite_names(repository())
   local exceptions = require "conformance.exceptions"

@@ -15,7 +15,7 @@ function M.overview()
   lines[#lines + 1] = ""
   lines[#lines + 1] = "Start with:    sewing serve"
   lines[#lines + 1] = "More:          sewing help query"
-  lines[#lines + 1] = "In a clone:    ./sewing test, ./sewing bench"
+  lines[#lines + 1] = "In a clone:    ./sewing test, ./sewing bench, ./sewing package"
   return table.concat(lines, "\n") .. "\n"
 end
 
