@@ -124,6 +124,7 @@ local function main()
   if env "AWS_LAMBDA_INITIALIZATION_TYPE" == "snap-start" or handler.on_shutdown or env "SM_LAMBDA_SHUTDOWN" then
     if not require("entry.lambda.lifecycle").prepare(address, handler, env) then return end
   end
+  if env "SEWING_PREWARM" == "ctx" then require("sm.http_core").warm() end
   lambda.on_signal(function() return require("entry.lambda.lifecycle").stop(handler) end)
   local serving, message = lambda.serve { address = address, concurrency = concurrency, memory = memory_of_scripts(),
     on_event = on_event, on_failure = on_failure, on_problem = on_problem }
