@@ -44,6 +44,7 @@ static int l_lambda_gc(lua_State *L)
 	if (host->waiter == lambda) {
 		host->waiter = NULL;
 		host->wait_instead = NULL;
+		host->turn_ends = NULL;
 	}
 	return 0;
 }
@@ -115,6 +116,7 @@ static int l_serve(lua_State *L)
 		return sm_push_error(L, &err);
 	host->waiter = lambda;
 	host->wait_instead = lambda_wait_in_read;
+	host->turn_ends = lambda_turn_ends;
 	lambda->on = lambda->count;
 	for (unsigned i = 0; i < lambda->count; i++)
 		lambda_next(&lambda->slots[i]);

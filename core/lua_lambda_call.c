@@ -11,6 +11,7 @@
 #define MARGIN_MIN_NS INT64_C(50000000)
 #define MARGIN_MAX_NS INT64_C(1000000000)
 #define FAILURE_NS INT64_C(1000000000) /* what the report of a failure may take, where the platform leaves so much */
+#define TURN_NS INT64_C(1000000000)    /* what a task without a deadline may run before it waits */
 #define DEADLINE_MAX_MS INT64_C(4102444800000) /* the year 2100: what lies behind it is no deadline */
 
 /* ---- the context ---- */
@@ -258,6 +259,18 @@ static struct sm_limits limits_of(struct slot *slot)
 	limits.deadline_ns = sm_clock_mono_ns() + (left_ns > 0 ? left_ns - margin_ns : 1);
 	limits.grace_ns = margin_ns / 2 + 1;
 	return limits;
+}
+
+int64_t lambda_turn_ends(const struct sm_host *host, int64_t now_ns)
+{
+	const struct lambda *lambda = lambda_of(host);
+	int64_t ends_ns = now_ns + TURN_NS;
+	for (unsigned i = 0; i < lambda->count; i++) {
+		const struct slot *slot = &lambda->slots[i];
+		if (slot->state == SLOT_RUN && slot->deadline_ns != 0 && slot->deadline_ns < ends_ns)
+			ends_ns = slot->deadline_ns;
+	}
+	return ends_ns;
 }
 
 /* With several invocations at a time the variable would be another one's: then only the context has the trace id. */

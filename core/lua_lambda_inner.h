@@ -107,6 +107,10 @@ bool lambda_wait_in_read(struct sm_host *host);
 
 /* ---- lua_lambda_call.c ---- */
 
+/* turn_ends of the host: background tasks neither keep an invocation from its answer nor the next one from its start.
+ */
+int64_t lambda_turn_ends(const struct sm_host *host, int64_t now_ns);
+
 /* The slot has an event: starts its task. */
 void lambda_event(struct slot *slot);
 /* The slot of the context at index 1; raises when the invocation is over. */

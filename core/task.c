@@ -510,6 +510,16 @@ static size_t cap_of(const struct sm_host *host, const struct sm_task *task)
 	return host->bytes + (left > 0 ? (size_t)left : 0);
 }
 
+/* One that has no deadline gives the thread back in time for those that have one. */
+static void start_turn(struct sm_host *host, struct sm_task *task)
+{
+	host->turn_ns = 0;
+	if (host->turn_ends == NULL || task->limits.deadline_ns != 0)
+		return;
+	task->started_ns = sm_clock_mono_ns();
+	host->turn_ns = host->turn_ends(host, task->started_ns);
+}
+
 static int run_slice(struct sm_host *host, struct sm_task *task, int *count)
 {
 	int nargs = task->nargs;
@@ -520,9 +530,12 @@ static int run_slice(struct sm_host *host, struct sm_task *task, int *count)
 	host->cap = cap_of(host, task);
 	host->refused = 0;
 	sm_chain_push(host->L, task->co, true);
-	if (task->limits.deadline_ns != 0 || task->kill != SM_KILL_NONE)
+	int64_t outer_turn_ns = host->turn_ns;
+	start_turn(host, task);
+	if (task->limits.deadline_ns != 0 || task->kill != SM_KILL_NONE || host->turn_ns != 0)
 		sm_watchdog_on(host);
 	int status = lua_resume(task->co, host->L, nargs > 0 ? nargs : 0, count);
+	host->turn_ns = outer_turn_ns;
 	sm_chain_pop(host->L);
 	task->used_bytes += (int64_t)host->bytes - (int64_t)before;
 	if (task->used_bytes < 0)

@@ -39,6 +39,9 @@ struct sm_host {
 	/* NULL, or: waits in its own way instead of a turn of the loop and says true; false: the loop is to be turned. */
 	bool (*wait_instead)(struct sm_host *host);
 	void *waiter; /* of wait_instead */
+	/* NULL, or: until when (monotonic) a task without a deadline may run before it waits. For hosts with callers. */
+	int64_t (*turn_ends)(const struct sm_host *host, int64_t now_ns);
+	volatile int64_t turn_ns; /* what it has said for the task that runs; 0: nothing */
 };
 
 /* root: the folder that holds lua/. NULL when there is no memory. */

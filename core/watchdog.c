@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #define TICK_NS 4000000
-#define IDLE_TICKS 25 /* without Lua running before the tick stops: a busy server sets it rarely */
+#define TURN_GRACE_NS 20000000 /* for __close functions of a task that ran too long without a wait */
+#define IDLE_TICKS 25          /* without Lua running before the tick stops: a busy server sets it rarely */
 
 static struct sm_host *volatile watched;
 static volatile sig_atomic_t on, resumed, idle;
@@ -36,6 +37,12 @@ static void watch(struct sm_host *host, struct sm_task *task)
 {
 	if (task->kill == SM_KILL_NONE && task->limits.deadline_ns != 0 && sm_clock_mono_ns() >= task->limits.deadline_ns)
 		task->kill = SM_KILL_TIME;
+	if (task->kill == SM_KILL_NONE && task->limits.deadline_ns == 0 && host->turn_ns != 0 &&
+	    sm_clock_mono_ns() >= host->turn_ns) {
+		task->limits.deadline_ns = host->turn_ns; /* others wait for the thread: it had this turn and no more */
+		task->limits.grace_ns = TURN_GRACE_NS;
+		task->kill = SM_KILL_TIME;
+	}
 	if (task->raised && !task->hard && sm_clock_mono_ns() >= task->grace_ns)
 		task->hard = true;
 	if (task->kill != SM_KILL_NONE && (!task->raised || task->hard))

@@ -73,6 +73,36 @@ describe("the Lambda runtime and a hostile handler", function()
     assert.is_truthy(told)
   end)
 
+  it("answers although a task of the script's own, which has no limit, never waits", function()
+    local result = play { events = { { body = "1", deadline_ms = 2000 }, { body = "2" }, { body = "3" } }, handler = [[
+      local task = require "sm.task"
+      return function(event)
+        if event == 3 then return "on" end
+        local busy = task.spawn(function() while true do pcall(function() while true do end end) end end)
+        if event == 1 then return select(2, busy:join()).message end
+        return "behind it"
+      end]], timeout = 15 }
+    assert.matches("time limit of 1%.0 s reached at .*handler.lua:4", result.posts[1].body)
+    assert.are.equal('"behind it"', result.posts[2].body)
+    assert.are.equal('"on"', result.posts[3].body)
+    assert.matches("task_failed", result.log, 1, true)
+    survives(result)
+  end)
+
+  it("names the time limit when a task of the script's own holds the thread until then", function()
+    local result = play { events = { { body = "1", deadline_ms = 800 }, { body = "2" } }, handler = [[
+      local task = require "sm.task"
+      return function(event)
+        if event == 2 then return "on" end
+        task.spawn(function() while true do end end)
+        task.sleep(10)
+      end]] }
+    assert.are.equal("Runtime.Timeout", lambda.answer(result, 1).errorType)
+    assert.is_true(seconds(result, 1) < 0.8)
+    assert.are.equal('"on"', result.posts[2].body)
+    survives(result)
+  end)
+
   it("loads no native library, whatever the handler makes of package.cpath", function()
     local result = play { events = { { body = "1" } }, handler = [[
       return function()
