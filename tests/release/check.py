@@ -259,7 +259,7 @@ def main():
             check_program(arch)
             check_archives(arch)
             if ARCHS[arch][1] == [None]:
-                check(f"{arch}: can be run", False, "qemu-user-static is missing")
+                check(f"{arch}: can be run", False, "qemu-user is missing")
                 continue
             check_handlers(arch)
             seen.append(check_inside(arch, f"https://127.0.0.1:{port}/", ca))
