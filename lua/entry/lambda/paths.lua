@@ -17,9 +17,24 @@ local function filled(resource, parameters)
   return known and path or nil
 end
 
-local function same(path, wanted)
-  if path == wanted or text.unescape(path) == wanted then return true end
-  return path:sub(-1) == "/" and #path > 1 and same(path:sub(1, -2), wanted)
+local MOST_SEGMENTS <const> = 64 -- of a prefix; a path may have thousands of slashes, and each place costs its length
+
+-- Whether the text is `core` and then at most so many slashes.
+local function continues(wanted, core, slashes)
+  return wanted:sub(1, #core) == core and #wanted - #core <= slashes and not wanted:find("[^/]", #core + 1)
+end
+
+-- A path is what is wanted as it is or decoded; some of the slashes at its end may be too many.
+local function same(core, slashes, wanted)
+  if continues(wanted, core, slashes) then return true end
+  local decoded = core:find("%", 1, true) and text.unescape(core)
+  return decoded and continues(wanted, decoded, slashes) or false
+end
+
+local function length_without_slashes(path)
+  local last = #path
+  while path:byte(last) == 47 do last = last - 1 end
+  return last
 end
 
 -- The prefix of a path whose rest is what the resource stands for.
@@ -32,10 +47,11 @@ function M.before_resource(path, resource, parameters)
   if resource == "/" then return (path:gsub("/+$", "")) end
   local wanted = filled(resource, fields.object(parameters))
   if not wanted then return nil end
-  local at = 1
-  while at do
-    if same(path:sub(at), wanted) then return path:sub(1, at - 1) end
+  local at, last = 1, length_without_slashes(path)
+  for _ = 1, MOST_SEGMENTS do
+    if same(path:sub(at, last), #path - math.max(last, at - 1), wanted) then return path:sub(1, at - 1) end
     at = path:find("/", at + 1, true)
+    if not at then return nil end
   end
 end
 

@@ -40,6 +40,15 @@ describe("HTTP API events, format 2.0,", function()
     assert.are.equal("a=1; b=2; c", request.headers.cookie)
   end)
 
+  it("of thousands of slashes take no longer than others", function()
+    local paths, clock = require "entry.lambda.paths", require("sm.time").monotonic
+    local begun = clock()
+    assert.is_nil(paths.before_resource("/%ff" .. ("/"):rep(20000), "/{proxy+}", { proxy = "x" }))
+    assert.equal("", paths.before_resource("/x" .. ("/"):rep(20000), "/{proxy+}", { proxy = "x" }))
+    assert.equal("/lake", paths.before_resource("/lake/x%20y//", "/{proxy+}", { proxy = "x y/" }))
+    assert.is_true(clock() - begun < 1)
+  end)
+
   it("lose a named stage", function()
     local event = events.http_api("POST", "/dev/run", "")
     event.requestContext.stage = "dev"
