@@ -16,7 +16,7 @@ end
 
 -- Where it failed, with the lines around it.
 local function told(err)
-  if type(err) ~= "table" or errors.is(err) then return tostring(err) end
+  if type(err) ~= "table" or errors.is(err) or require("aws.failure").is(err) then return tostring(err) end
   local parts = { tostring(err.message) }
   local source = err.source and err.line and require("sm.files").read(err.source)
   if source then parts[#parts + 1] = require("lib.excerpt").of(source, err.line) end
@@ -24,8 +24,13 @@ local function told(err)
   return table.concat(parts, "\n")
 end
 
-local function exit_of(result, err)
+-- `return nil, err` is a failure whatever err is.
+local function exit_of(console, result, err)
   if result == nil and errors.is(err) then return nil, err end
+  if result == nil and err ~= nil then
+    console.err("sewing: " .. told(err) .. "\n")
+    return exit_codes.FAILED
+  end
   if type(result) == "boolean" then return result and exit_codes.OK or exit_codes.FAILED end
   return math.tointeger(result) or exit_codes.OK
 end
@@ -54,7 +59,7 @@ function M.run(console, parsed)
   end)
   local outcome, failure = running:join()
   if interrupted then return exit_codes.INTERRUPTED end
-  if outcome then return exit_of(outcome.result, outcome.err) end
+  if outcome then return exit_of(console, outcome.result, outcome.err) end
   if errors.is(failure) then return nil, failure end
   console.err("sewing: " .. told(failure) .. "\n")
   if type(failure) == "table" and failure.limit == "time" then return exit_codes.TIMEOUT end
