@@ -3,6 +3,15 @@ local M = {}
 
 local JSON <const> = " -H 'Content-Type: application/json'"
 
+-- Where the tables are: on this machine, or on the services that SEWING_PROFILE=aws names.
+local function places(settings, data)
+  if settings.profile == "aws" then
+    return { ("  profile  aws, region %s (sewing doctor says what answers there)"):format(settings.aws_region) }
+  end
+  return { ("  data     %s"):format(data),
+    ("  source   %s"):format(settings.source or "the sample in the data folder (another: --source DIR)") }
+end
+
 ---@param url string
 ---@param secured boolean
 ---@return string[][]   { what it shows, the line }
@@ -31,10 +40,9 @@ end
 ---@return string
 function M.text(settings, url, data)
   local out = { ("SewingMachine %s listens on %s"):format(require("version").number, url),
-    ("  API      %s/openapi.json"):format(url),
-    ("  data     %s"):format(data),
-    ("  source   %s"):format(settings.source or "the sample in the data folder (another: --source DIR)"),
-    "  stop     Ctrl-C", "", "Copy these, from top to bottom:", "" }
+    ("  API      %s/openapi.json"):format(url) }
+  for _, place in ipairs(places(settings, data)) do out[#out + 1] = place end
+  for _, line in ipairs { "  stop     Ctrl-C", "", "Copy these, from top to bottom:", "" } do out[#out + 1] = line end
   for _, line in ipairs(M.lines(url, settings.auth ~= "none")) do
     out[#out + 1] = "  # " .. line[1]
     out[#out + 1] = "  " .. line[2]

@@ -59,7 +59,14 @@ function checks.libraries()
   return ok("libraries", table.concat(names, ", "))
 end
 
-local ORDER <const> = { "libraries", "data", "source", "engine", "authentication", "server" }
+function checks.needed(settings) return require("cli.doctor_aws").needed(settings) end
+function checks.account(settings) return require("cli.doctor_aws").account(settings) end
+function checks.services(settings) return require("cli.doctor_aws").services(settings) end
+
+local ORDER <const> = {
+  ["local"] = { "libraries", "data", "source", "engine", "authentication", "server" },
+  aws = { "libraries", "authentication", "server", "needed", "account", "services" },
+}
 local COLOURS <const> = { ok = "green", warn = "yellow", fail = "red" }
 
 local function print_settings(console, parsed, settings)
@@ -94,9 +101,11 @@ function M.run(console, parsed)
   if parsed.settings then return print_settings(console, parsed, settings) end
   local files = require "sm.files"
   local records, failed = {}, false
-  for i, name in ipairs(ORDER) do
-    local record = run_check(name, settings, files, console)
-    records[i], failed = record, failed or record.state == "fail"
+  for _, name in ipairs(ORDER[settings.profile] or ORDER["local"]) do
+    local found = run_check(name, settings, files, console)
+    for _, record in ipairs(found.check and { found } or found) do -- a check gives one line, or several
+      records[#records + 1], failed = record, failed or record.state == "fail"
+    end
   end
   if (parsed.output or "table") ~= "table" then
     output.print(console, parsed.output, { "check", "state", "detail" }, records)

@@ -44,6 +44,22 @@ describe("commands on AWS", function()
     running:remove()
   end)
 
+  it("doctor says whose keys these are, what lacks and what answers", function()
+    local function doctor(more)
+      return process.run(("env SEWING_ROOT=%s %s %s %s doctor"):format(require("sm.files").cwd(), env, more, server.program))
+    end
+    local output, code = doctor ""
+    assert.equal(0, code, output)
+    assert.matches("warn  settings        not set: ORCHESTRATOR_FN, DMS_TASK_ARN, ", output, 1, true)
+    assert.matches("ok    account         arn:aws:[^\n]*, region " .. aws.REGION:gsub("%-", "%%-"), output)
+    assert.matches("ok    lock            answers in %d+ ms", output)
+    assert.matches("warn  replication     [^\n]*DMS_TASK_ARN is not set", output)
+    assert.is_nil(output:find("engine", 1, true))
+    output, code = doctor "DDB_TABLE=no-such-table"
+    assert.equal(1, code, output)
+    assert.matches("fail  lock            [^\n]*ResourceNotFoundException", output)
+  end)
+
   it("work in one process", function()
     local folder = server.folder()
     local output, code = process.run(("env SEWING_ROOT=%s %s %s schemas --data %s/none"):format(require("sm.files").cwd(), env, server.program, folder))
