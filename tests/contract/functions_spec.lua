@@ -110,7 +110,7 @@ describe("functions (aws) also", function()
 
   it("tells being asked too often, not being allowed and a missing function apart", function()
     for code, expected in pairs { TooManyRequestsException = "TooManyRequests", AccessDeniedException = "ExternalServiceError",
-      ResourceNotFoundException = "NotFound" } do
+      ResourceNotFoundException = "BadSetting" } do
       local status = code == "TooManyRequestsException" and 429 or code == "AccessDeniedException" and 403 or 404
       local failing = scripted.start(function()
         return { status = status, headers = { ["X-Amzn-ErrorType"] = code }, body = { Message = "no" } }

@@ -49,6 +49,10 @@ function M.new(options)
     end
     local output, failure = options.api:call("lambda", "invoke", { FunctionName = target, InvocationType = kind,
       Payload = assert(json.encode(M.public(payload))) })
+    if not output and failures.is_missing(failure) then -- the caller has asked for nothing that could be absent
+      return nil, errors.new("BadSetting", ("invoke %s: there is no function '%s': %s"):format(name, target, tostring(failure)),
+        { service = failure.service, aws_code = failure.code, request_id = failure.request_id })
+    end
     if not output then return nil, failures.error(failure, "invoke " .. name) end
     return output
   end
