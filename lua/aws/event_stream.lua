@@ -107,12 +107,18 @@ function M.messages(read)
         over = next_or_why
         return nil, over
       end
-      local piece, why = read()
-      if not piece then
-        over = why or at <= #buffer and "the stream ends within a message" or true
-        return nil, over ~= true and over or nil
+      -- Pieces are joined once for each message, however large it is and small they are.
+      local parts, have = { buffer:sub(at) }, #buffer - at + 1
+      local need = have >= 12 and unpack(">I4", buffer, at) or 12
+      while have < need do
+        local piece, why = read()
+        if not piece then
+          over = why or have > 0 and "the stream ends within a message" or true
+          return nil, over ~= true and over or nil
+        end
+        parts[#parts + 1], have = piece, have + #piece
       end
-      buffer, at = buffer:sub(at) .. piece, 1
+      buffer, at = table.concat(parts), 1
     end
   end
 end

@@ -121,4 +121,17 @@ describe("streams of events", function()
     assert.is_nil(none)
     assert.equal("transport", failure.kind)
   end)
+
+  it("of one large message in many small pieces take the time of the message", function()
+    local codec, begun, at = require "aws.event_stream", require("sm.time").monotonic(), 1
+    local text = codec.encode({ { name = ":event-type", type = "string", value = "Big" } }, ("x"):rep(8 << 20))
+    local next_message = codec.messages(function()
+      if at > #text then return nil end
+      at = at + 512
+      return text:sub(at - 512, at - 1)
+    end)
+    assert.equal(8 << 20, #next_message().payload)
+    assert.is_nil(next_message())
+    assert.is_true(require("sm.time").monotonic() - begun < 5)
+  end)
 end)
