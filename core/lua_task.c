@@ -65,6 +65,7 @@ static int l_sleep(lua_State *L)
 /* ---- parking: the one primitive that queue, join, mutex and semaphore are made of ---- */
 
 #define PARK_TYPE "sm.park"
+#define SECONDS_MAX 1e9
 
 struct park {
 	struct sm_wait wait;
@@ -123,7 +124,7 @@ static int l_park_wait(lua_State *L)
 		return luaL_error(L, "this call waits: it needs a task, and not a callback of a C function in it");
 	park->wait = (struct sm_wait){.finish = park_finish, .cancel = park_cancel};
 	park->waiting = true;
-	if (seconds >= 0) {
+	if (seconds >= 0 && seconds < SECONDS_MAX) { /* longer is for ever */
 		park->timer.fire = park_late;
 		sm_timer_start(park->loop, &park->timer, sm_clock_mono_ns() + (int64_t)(seconds * 1e9));
 	}

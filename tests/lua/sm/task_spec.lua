@@ -106,6 +106,10 @@ describe("sm.task", function()
     first:cancel()
     assert.equal("value", (second:join()))
     assert.same({ nil, "timeout" }, { q:pop(0) })
+    local patient = task.spawn(function() return q:pop(1e300) end) -- no number of nanoseconds
+    task.sleep(0.001)
+    q:push("late")
+    assert.equal("late", patient:join())
   end)
 
   it("gives a mutex back however its holder ends", function()
