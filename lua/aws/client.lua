@@ -178,8 +178,12 @@ local function check_options(options)
   for name in pairs(options) do
     if not OWN[name] and not config.knows(name) then
       local names = table.move(OWN_OPTIONS, 1, #OWN_OPTIONS, 1, config.names())
-      error(("aws.client has no option '%s'%s"):format(tostring(name), require("lib.suggest").hint(tostring(name), names)), 4)
+      error(("aws.client has no option '%s'%s"):format(tostring(name), require("lib.suggest").hint(tostring(name), names)), 3)
     end
+  end
+  local keys = options.credentials
+  if keys ~= nil and not (type(keys) == "table" and (keys.get or keys.access_key and keys.secret_key)) then -- never with other keys instead
+    error("aws.client: credentials are { access_key, secret_key, session_token }, or have a method get()", 3)
   end
 end
 
@@ -210,6 +214,8 @@ end
 ---@return aws.Failure?
 function M.new(service, options)
   options = options or {}
+  if type(service) ~= "string" then error("aws.client: the first argument is the name of a service, as in aws.client(\"s3\")", 2) end
+  if type(options) ~= "table" then error("aws.client: options are a table", 2) end
   local key = cache_key(service, options)
   if key and cache[key] then return cache[key] end
   check_options(options)

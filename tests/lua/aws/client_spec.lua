@@ -49,6 +49,19 @@ describe("aws.client", function()
     end
   end)
 
+  it("refuses what is no service, no options or no credentials", function()
+    for expected, misuse in pairs {
+      ["the first argument is the name of a service"] = function() local client = aws.client() return client end,
+      ["options are a table"] = function() local client = aws.client("s3", "eu-west-1") return client end,
+      ["credentials are { access_key, secret_key"] = function() local client = aws.client("s3", { credentials = { accessKey = "a", secretKey = "b" } }) return client end,
+    } do
+      local ok, raised = pcall(misuse)
+      assert.is_false(ok)
+      assert.matches("client_spec.lua:%d+: ", raised)
+      assert.matches(expected, raised, 1, true)
+    end
+  end)
+
   it("refuses options it does not know", function()
     local ok, message = pcall(aws.client, "dynamodb", { endpoint = "http://127.0.0.1" })
     assert.is_false(ok)
