@@ -355,8 +355,10 @@ static void drop_raw(struct sm_duck_con *con)
 	raw = con->raw;
 	con->raw = NULL;
 	pthread_mutex_unlock(&con->mutex);
-	if (raw != NULL)
-		con->db->api->disconnect(&raw);
+	if (raw == NULL)
+		return;
+	con->db->api->interrupt(raw); /* what a cancelled statement has left on the engine's threads */
+	con->db->api->disconnect(&raw);
 }
 
 static void *serve(void *argument)

@@ -299,6 +299,18 @@ TEST(cancel_ends_a_query_within_200_ms)
 	ROWS("SELECT 1", "[\"1\"]\n");
 }
 
+/* The engine forgot the cancel before all its threads had seen it; the next statement waited for their whole work. */
+TEST(what_a_cancelled_query_left_holds_nobody_up)
+{
+	for (int i = 0; i < 20; i++) {
+		struct query q;
+		query_init(&q, ENDLESS);
+		cancel_after(&q, 10, true);
+		sm_buf_free(&q.text);
+		ROWS("SELECT 1", "[\"1\"]\n");
+	}
+}
+
 TEST(cancel_ends_rendering)
 {
 	struct query q;
@@ -418,6 +430,7 @@ int main(void)
 	RUN(pieces_hold_whole_rows_and_lose_none);
 	RUN(a_failing_stream_is_no_end);
 	RUN(cancel_ends_a_query_within_200_ms);
+	RUN(what_a_cancelled_query_left_holds_nobody_up);
 	RUN(cancel_ends_rendering);
 	RUN(a_second_database_is_refused);
 	RUN(progress_moves);
