@@ -229,7 +229,8 @@ static enum sm_status prepare(const struct sm_duckdb_api *api, duck_connection r
 		return SM_CANCELLED;
 	/*
 	 * The engine first waits for what the last statement has left on its threads. When that was cancelled, they may
-	 * have missed it: the flag is taken back with the failure of the statement. So it is raised again; preparing lowers it.
+	 * have missed it: the flag is taken back with the failure of the statement. So it is raised again; preparing lowers
+	 * it.
 	 */
 	api->interrupt(raw);
 	if (api->prepare_extracted_statement(raw, extracted, index, out) == DUCK_SUCCESS)
